@@ -108,7 +108,7 @@ def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
 
 def _check_comparable(rows: pd.DataFrame, task: str) -> None:
     names = list(rows["run_id"])
-    for column in ("metric", "direction", "floor", "ceiling"):
+    for column in ("metric", "direction", "floor", "ceiling", "data_sha256"):
         values = rows[column].drop_duplicates()
         if len(values) > 1:
             first, second = (

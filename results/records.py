@@ -34,7 +34,8 @@ def load_records(runs: Path) -> pd.DataFrame:
 
     The columns are those of `results.schema.COLUMNS`, and these:
 
-    - ``task_label`` (str): the task and its settings that are not the default, such as ``mnist1d(full_train=true)``;
+    - ``task_label`` (str): the task and its settings that are not the default, such as ``mnist1d(full_train=true)``,
+      and the beginning of its data's sha256 where these runs saw different data under that name;
     - ``val_score``, ``test_score`` (float64): the primary metric on a split; NaN where the run has none, as a trial of
       a sweep has none on test;
     - ``<split>/<metric>`` (float64): every score under its own name, such as ``test/loss``; NaN where a run has none.
@@ -62,12 +63,17 @@ def load_records(runs: Path) -> pd.DataFrame:
     for record, folder in zip(records, folders, strict=True):
         if not isinstance(record["spec"].get("task"), dict):
             raise broken(folder, "spec.task", "a mapping", record["spec"].get("task", MISSING))
-    labels = [task_label(record["task"], record["changed"]) for record in records]
-    columns["task_label"] = pd.Series(labels, dtype="str")
+    columns["task_label"] = _labels(records, columns["data_sha256"])
     columns |= _score_columns(records, sections["scores"], folders)
     frame = pd.DataFrame(columns)
     frame.attrs = {"protocol": protocol, "num_unfinished": num_unfinished}
     return frame
+
+
+def _labels(records: Sequence[dict[str, Any]], data: pd.Series[Any]) -> pd.Series[Any]:
+    labels = pd.Series([task_label(record["task"], record["changed"]) for record in records], dtype="str")
+    is_shared = data.groupby(labels).transform("nunique") > 1
+    return labels.where(~is_shared, labels + " [data " + data.str[:8] + "]").astype("str")
 
 
 def _read_folders(runs: Path) -> tuple[list[dict[str, Any]], list[Path], int]:

@@ -184,6 +184,25 @@ def test_runs_that_measure_different_things_are_refused(runs, column, value):
     assert f"{other.name} has {value}" in str(caught.value)
 
 
+def test_runs_on_different_data_have_tables_of_their_own(runs):
+    runs.add(config_id="a", test=0.9, data_sha256="a1" * 32)
+    runs.add(config_id="b", test=0.8, data_sha256="b2" * 32)
+    runs.add(config_id="c", task="mnist1d")
+    records = load_records(runs.path)
+    assert task_labels(records) == ["digits [data a1a1a1a1]", "digits [data b2b2b2b2]", "mnist1d"]
+    assert list(leaderboard(records, "digits [data b2b2b2b2]")["config_id"]) == ["b"]
+
+
+def test_runs_on_different_data_never_share_a_table(make_runs):
+    frames = []
+    for digest in ("a1" * 32, "b2" * 32):
+        runs = make_runs()
+        runs.add(data_sha256=digest)
+        frames.append(load_records(runs.path))
+    with pytest.raises(LeaderboardError, match=r"must have one data_sha256, but .* has a1a1.* has b2b2"):
+        leaderboard(pd.concat(frames), "digits")
+
+
 def test_a_task_whose_defaults_changed_is_refused(runs):
     runs.add()
     runs.add(seed=1, spec={"task": {"name": "digits", "length": 40}})
