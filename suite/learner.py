@@ -5,7 +5,7 @@ import functools
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -18,8 +18,10 @@ from suite.seeds import seed_torch
 from suite.targets import NO_TARGET
 from suite.task import Card
 
-OptimizerBuilder = Callable[[Iterable[Tensor], float], torch.optim.Optimizer]
-"""(parameters, decoupled weight decay) -> optimiser at its highest learning rate."""
+DecayScope = Literal["all", "matrices"]
+"""Which parameters shrink under weight decay: all, or those of two and more dimensions."""
+OptimizerBuilder = Callable[[Iterable[Tensor], float, DecayScope], torch.optim.Optimizer]
+"""(parameters, decoupled weight decay, its scope) -> optimiser at its highest learning rate."""
 
 
 class Learner(lightning.LightningModule, ABC):
@@ -47,6 +49,7 @@ class Learner(lightning.LightningModule, ABC):
         self.averages: dict[str, Tensor] = {}
         """Averaged parameters by name, which are scored and kept in place of the last ones; empty without averaging."""
         self.weight_decay = 0.0
+        self.weight_decay_scope: DecayScope = "all"
         self.patience: int | None = None
         """Validations without a better score after which training stops; None trains on."""
         self.min_improvement = 0.0
@@ -66,6 +69,13 @@ class Learner(lightning.LightningModule, ABC):
     @abstractmethod
     def predict(self, batch: Batch) -> Tensor:
         """Return one prediction per example, of the card's output shape, without side effects."""
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Return scores that predictions do not show, such as a likelihood: name -> one value per example; or none.
+
+        They stand beside the task's metrics, under names that none of these has. Draws come from torch's generator.
+        """
+        return {}
 
     def configure(
         self,
@@ -87,7 +97,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def build_optimizer(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
         """Return an optimiser for ``parameters``, under the run's settings and weight decay."""
-        optimizer = self._build_optimizer(list(parameters), self.weight_decay)
+        optimizer = self._build_optimizer(list(parameters), self.weight_decay, self.weight_decay_scope)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         return optimizer

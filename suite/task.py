@@ -174,6 +174,14 @@ class Task(Settings, ABC):
         card = self.card()
         return score((card.metric, *card.extra_metrics), card.objective, predictions, targets)
 
+    def anchors(self) -> dict[str, float]:
+        """Return scores on test that are known without training, by name, for results to be held against.
+
+        The card's floor and ceiling; a task adds what can be computed exactly from its splits.
+        """
+        card = self.card()
+        return {"floor": card.floor} | ({} if card.ceiling is None else {"ceiling": card.ceiling})
+
     def digest(self) -> str:
         """Load everything and return the digest of what was found, to be compared with ``card().sha256``."""
         return self.load().digest()

@@ -90,6 +90,23 @@ class LinearGaussian(Generated):
         values = torch.from_numpy((latents @ self.weights().T + self.noise * noise).astype("float32"))
         return Split(values, values)
 
+    def anchors(self) -> dict[str, float]:
+        """Return floor and ceiling, and what is exact for the very vectors of the test split.
+
+        ``pca`` is the squared error of PCA with num_latents components, fitted to the training split;
+        ``log-likelihood`` the mean log-density per vector in nats, which no ELBO exceeds but by chance.
+        """
+        import numpy as np
+
+        splits = self.load(("train", "test"))
+        train, test = (splits[name].inputs.double().numpy() for name in ("train", "test"))
+        mean = train.mean(axis=0)
+        directions = np.linalg.eigh(np.cov(train, rowvar=False))[1][:, -self.num_latents :]
+        centred = test - mean
+        left = centred - centred @ directions @ directions.T
+        likelihood = optimal_log_likelihood(self, splits["test"].inputs).mean()
+        return super().anchors() | {"pca": float(np.square(left).mean()), "log-likelihood": float(likelihood)}
+
     def weights(self) -> NDArray[np.float64]:
         """Return ``W``, (num_values, num_latents)."""
         return Stream(self.name, self.version, "weights").normal(self.num_values, self.num_latents).astype("float64")

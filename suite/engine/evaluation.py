@@ -40,6 +40,8 @@ def evaluate(
 ) -> tuple[dict[str, float], Tensor]:
     """Return the scores of ``learner`` on ``split`` and its predictions, leaving its mode as it was.
 
+    Scores are those of the task's metrics, and the means of the learner's own.
+
     Args:
         learner: What to score; its averaged weights where there are any.
         split: On what.
@@ -52,8 +54,14 @@ def evaluate(
     seed_torch(noise_seed)
     try:
         with learner.averaged():
-            batches = [(learner.predict(batch), batch.targets) for batch in split.batches(batch_size)]
+            batches = [
+                (learner.predict(batch), batch.targets, learner.scores(batch)) for batch in split.batches(batch_size)
+            ]
     finally:
         learner.train(was_training)
-    predictions = torch.cat([predicted for predicted, _ in batches])
-    return score(predictions.float(), torch.cat([targets for _, targets in batches])), predictions
+    predictions = torch.cat([predicted for predicted, _, _ in batches])
+    scores = score(predictions.float(), torch.cat([targets for _, targets, _ in batches]))
+    for name in batches[0][2]:
+        assert name not in scores, f"{name} is the name of a metric of the task"
+        scores[name] = float(torch.cat([own[name] for _, _, own in batches]).double().mean())
+    return scores, predictions

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from suite.engine.fused_adamw import FusedAdamW
 from suite.engine.schedules import NEEDS_TOTAL_STEPS, Schedule, ScheduleName
 from suite.errors import UserError
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, Settings
+
+if TYPE_CHECKING:
+    from suite.learner import DecayScope
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
 
@@ -73,35 +76,54 @@ class Optimization(Settings):
                 return schedules.one_cycle(total_steps=total, warmup_steps=self.warmup_fraction * total)
         return schedules.constant
 
-    def build_optimizer(self, parameters: Iterable[Tensor], *, weight_decay: float = 0.0) -> torch.optim.Optimizer:
-        """Return the torch optimiser; ``weight_decay`` is decoupled: weights shrink by ``lr * weight_decay`` a step."""
+    def build_optimizer(
+        self, parameters: Iterable[Tensor], *, weight_decay: float = 0.0, decay_scope: DecayScope = "all"
+    ) -> torch.optim.Optimizer:
+        """Return the torch optimiser.
+
+        Args:
+            parameters: What it steps.
+            weight_decay: Decoupled: weights shrink by ``lr * weight_decay`` a step.
+            decay_scope: Which parameters shrink; under ``matrices`` the others are a group of their own.
+        """
+        groups = _groups(parameters, weight_decay, decay_scope)
         if self.optimizer in ("adam", "adamw"):
             # A fused step is one kernel over all parameters: 3-5 times faster on small nets, on CPU as on GPU.
             return FusedAdamW(
-                parameters,
+                [{"params": members, "weight_decay": decay} for members, decay in groups],
                 lr=self.lr,
                 betas=(self.beta1, self.beta2),
                 eps=self.epsilon,
-                weight_decay=weight_decay,
                 fused=True,
             )
+        bare = [{"params": members} for members, _ in groups]
         optimizer: torch.optim.Optimizer
         if self.optimizer == "sgd":
-            optimizer = torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
+            optimizer = torch.optim.SGD(bare, lr=self.lr, momentum=self.momentum, fused=True)
         else:
-            optimizer = torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.beta2, eps=self.epsilon, foreach=True)
+            optimizer = torch.optim.RMSprop(bare, lr=self.lr, alpha=self.beta2, eps=self.epsilon, foreach=True)
         if weight_decay > 0:
-            optimizer.register_step_pre_hook(_decay_weights(weight_decay))
+            optimizer.register_step_pre_hook(_decay_weights([decay for _, decay in groups]))
         return optimizer
 
 
-def _decay_weights(weight_decay: float):  # type: ignore[no-untyped-def]  # torch types its hooks as Any
+def _groups(parameters: Iterable[Tensor], weight_decay: float, scope: DecayScope) -> list[tuple[list[Tensor], float]]:
+    """Return the parameters in groups of one decay, none of them empty."""
+    every = list(parameters)
+    if scope == "all":
+        return [(every, weight_decay)]
+    split = [parameter for parameter in every if parameter.ndim > 1], [item for item in every if item.ndim < 2]
+    return [(members, decay) for members, decay in zip(split, (weight_decay, 0.0), strict=True) if members]
+
+
+def _decay_weights(decays: Sequence[float]):  # type: ignore[no-untyped-def]  # torch types its hooks as Any
     """Return a hook that shrinks the weights as AdamW does, for the optimisers that only know the coupled form."""
 
     def shrink(optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
         with torch.no_grad():
-            for group in optimizer.param_groups:
+            for group, decay in zip(optimizer.param_groups, decays, strict=True):
                 weights = [parameter for parameter in group["params"] if parameter.grad is not None]
-                torch._foreach_mul_(weights, 1 - group["lr"] * weight_decay)
+                if weights and decay > 0:
+                    torch._foreach_mul_(weights, 1 - group["lr"] * decay)
 
     return shrink

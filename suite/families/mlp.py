@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from suite.errors import UserError
 from suite.family import Family, needs_whole_input
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution
 from suite.layers import Dropout, Flat, activation
@@ -16,7 +17,7 @@ from suite.task import Card
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MLP(Family):
-    """Fully connected hidden layers of one width.
+    """Fully connected hidden layers, by default of one width.
 
     Reference: Rumelhart, Hinton and Williams, 1986, Nature 323; with ``residual`` and 2 layers of 256 it is the MLP
     of Greydanus and Kobak, 2024, arXiv:2011.14439.
@@ -32,6 +33,26 @@ class MLP(Family):
     """Nonlinearity after each hidden layer."""
     residual: Annotated[bool, CategoricalDistribution((False, True))] = False
     """Add the input of each hidden layer but the first to its output."""
+    widths: Annotated[tuple[int, ...], Bounds(low=1)] = ()
+    """Units of each hidden layer, where they differ; width and num_layers then say nothing, and must not be given."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.widths:
+            return
+        given = [name for name in ("width", "num_layers") if name in self.changed()]
+        if given:
+            raise UserError(
+                f"family.widths says how many layers there are and how wide, but got family.{given[0]} beside it. "
+                "Give either the one or the other."
+            )
+        if self.residual and len(set(self.widths)) > 1:
+            raise UserError(f"All of family.widths must be equal under family.residual, but got {list(self.widths)}.")
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        return self.widths or (self.width,) * self.num_layers
 
     def supports(self, card: Card) -> str | None:
         """Return why the task does not fit."""
@@ -48,13 +69,13 @@ class MLPLearner(SupervisedLearner):
     def __init__(self, card: Card, settings: MLP) -> None:
         super().__init__(card)
         self.flat = Flat(card)
-        widths = [self.flat.size, *[settings.width] * settings.num_layers]
+        widths = [self.flat.size, *settings.hidden_widths]
         self.hidden = nn.ModuleList(
             nn.Sequential(nn.Linear(before, after), activation(settings.activation), Dropout())
             for before, after in itertools.pairwise(widths)
         )
         self.residual = settings.residual
-        self.output = nn.Linear(settings.width, card.num_outputs)
+        self.output = nn.Linear(widths[-1], card.num_outputs)
 
     def forward(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch *outputs"]:
         """Return the outputs, of the card's output shape."""

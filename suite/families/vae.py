@@ -24,7 +24,8 @@ class VAE(Coder):
 
     Its total loss is the negative ELBO per value, in nats: a constant factor aside the paper's, so that learning rates
     and penalties mean the same for small and large inputs. Predictions are reconstructions from the mean code. Trained
-    on corrupted inputs, the encoder sees those and the likelihood is that of the clean ones.
+    on corrupted inputs, the encoder sees those and the likelihood is that of the clean ones. The score ``elbo`` is in
+    nats per example.
 
     Reference: Kingma and Welling, 2014, arXiv:1312.6114; Higgins et al., 2017, ICLR (beta); Burda et al., 2016,
     arXiv:1509.00519 (`VAELearner.log_likelihood`).
@@ -87,6 +88,13 @@ class VAELearner(Learner):
         """Return the reconstructions from the mean codes, without drawing anything."""
         reconstructions: Tensor = self.decoder(self.encode(batch.inputs)[0])
         return reconstructions
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the ELBO of each example in nats, from one draw of its code, whatever beta is."""
+        mean, log_variance = self.encode(batch.inputs)
+        outputs = self.decoder(mean + torch.randn_like(mean) * (log_variance / 2).exp())
+        likelihood = self.log_density(outputs, batch.targets).flatten(1).sum(dim=1)
+        return {"elbo": likelihood - divergence(mean, log_variance)}
 
     @torch.no_grad()
     def sample(self, num: int) -> Tensor:

@@ -71,7 +71,9 @@ class Prepared:
         learner.configure(
             noise_seed=derive(self.spec.seed, "noise"),
             schedule=optimization.build_schedule(self.total_steps),
-            build_optimizer=lambda parameters, decay: optimization.build_optimizer(parameters, weight_decay=decay),
+            build_optimizer=lambda parameters, decay, scope: optimization.build_optimizer(
+                parameters, weight_decay=decay, decay_scope=scope
+            ),
             precision="fp32" if self.device.type == "meta" else optimization.precision,
         )
         return learner.to(self.device)

@@ -33,7 +33,7 @@ def configured(learner: Learner, *, precision: str = "fp32", noise_seed: int = 0
     learner.configure(
         noise_seed=noise_seed,
         schedule=lambda step: 1 / (1 + step),
-        build_optimizer=lambda parameters, _decay: torch.optim.SGD(parameters, lr=lr),
+        build_optimizer=lambda parameters, _decay, _scope: torch.optim.SGD(parameters, lr=lr),
         precision=precision,
     )
     optimizer = learner.configure_optimizers()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
+from sklearn.decomposition import PCA
 
 from suite.errors import UserError
 from suite.metrics import squared_error
@@ -58,3 +59,16 @@ def test_as_many_latents_as_values_are_refused() -> None:
         UserError, match=r"`num_latents < num_values` must hold, but got \(num_latents=9, num_values=9\)"
     ):
         LinearGaussian(num_latents=9, num_values=9)
+
+
+@pytest.mark.parametrize("task", [TASK, LinearGaussian(num_latents=2, noise=0.3)], ids=["default", "other"])
+def test_anchors_are_those_of_scikit_learn_and_scipy_on_the_test_split(task: LinearGaussian) -> None:
+    splits = task.load(("train", "test"))
+    train, test = (splits[name].inputs.double().numpy() for name in ("train", "test"))
+    pca = PCA(n_components=task.num_latents, svd_solver="full").fit(train)
+    error = np.square(pca.inverse_transform(pca.transform(test)) - test).mean()
+    likelihood = multivariate_normal(np.zeros(20), task.covariance()).logpdf(test).mean()
+    assert task.anchors() == pytest.approx(
+        {"floor": task.card().floor, "ceiling": task.card().ceiling, "pca": error, "log-likelihood": likelihood},
+        rel=1e-9,
+    )

@@ -10,7 +10,7 @@ from suite.engine.evaluation import evaluate
 from suite.families.mlp import MLP
 from suite.layers import Dropout
 from suite.learner import Learner
-from suite.task import Task
+from suite.task import Card, Task
 
 
 def evaluated(learner: Learner, split: ResidentSplit, toys: dict[str, type[Task]], *, batch_size: int) -> Any:
@@ -53,3 +53,30 @@ def test_the_mode_comes_back_also_after_an_error(val: ResidentSplit, toys: dict[
     with pytest.raises(RuntimeError):
         evaluated(learner, val, toys, batch_size=10)
     assert learner.training
+
+
+class Scored(MLP):
+    """An MLP with a score of its own: the first input value of each example."""
+
+    def build(self, card: Card) -> Learner:
+        learner = super().build(card)
+        learner.scores = lambda batch: {"first": batch.inputs[:, 0]}  # type: ignore[method-assign]
+        return learner
+
+
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_a_learners_own_scores_are_means_over_examples_beside_the_metrics(
+    val: ResidentSplit, toys: dict[str, type[Task]], batch_size: int
+) -> None:
+    learner = Scored(width=8).build(toys["toy-vector"]().card())
+    scores, _ = evaluated(learner, val, toys, batch_size=batch_size)
+    inputs = val.gather(slice(0, len(val))).inputs
+    assert scores["first"] == pytest.approx(inputs[:, 0].double().mean().item())
+    assert "accuracy" in scores
+
+
+def test_a_score_under_a_metrics_name_is_refused(val: ResidentSplit, toys: dict[str, type[Task]]) -> None:
+    learner = MLP(width=8).build(toys["toy-vector"]().card())
+    learner.scores = lambda batch: {"accuracy": batch.inputs[:, 0]}  # type: ignore[method-assign]
+    with pytest.raises(AssertionError, match="accuracy is the name of a metric"):
+        evaluated(learner, val, toys, batch_size=100)

@@ -96,3 +96,41 @@ def test_weight_decay_follows_the_learning_rate_of_the_step(name: Any) -> None:
     weight.grad = torch.zeros(3)
     optimizer.step()
     torch.testing.assert_close(weight.detach(), torch.full((3,), 1 - 0.25 * 0.1))
+
+
+def group_of(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Any]:
+    (group,) = [group for group in optimizer.param_groups if any(parameter is member for member in group["params"])]
+    return group
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_scope_matrices_makes_the_groups_that_nanogpt_makes(name: Any) -> None:
+    """Its configure_optimizers: tensors of two and more dimensions decay, all others do not."""
+    ours, theirs = parameters(), parameters()
+    settings = Optimization(optimizer=name, lr=0.02)
+    optimizer = settings.build_optimizer(ours, weight_decay=0.3, decay_scope="matrices")
+    assert group_of(optimizer, ours[0])["weight_decay"] == 0.3
+    assert group_of(optimizer, ours[1])["weight_decay"] == 0.0
+    reference = torch.optim.AdamW(
+        [{"params": theirs[:1], "weight_decay": 0.3}, {"params": theirs[1:], "weight_decay": 0.0}], lr=0.02
+    )
+    assert_same(follow(optimizer, ours), follow(reference, theirs))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_scope_matrices_shrinks_matrices_alone(name: Any) -> None:
+    matrix, bias = (torch.nn.Parameter(torch.ones(shape)) for shape in ((2, 3), (3,)))
+    optimizer = Optimization(optimizer=name, lr=0.5).build_optimizer(
+        [matrix, bias], weight_decay=0.1, decay_scope="matrices"
+    )
+    for weight in (matrix, bias):
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    torch.testing.assert_close(matrix.detach(), torch.full((2, 3), 1 - 0.5 * 0.1))
+    assert torch.equal(bias.detach(), torch.ones(3))
+
+
+def test_scope_matrices_makes_no_empty_group() -> None:
+    weights = [torch.nn.Parameter(torch.ones(2, 2))]
+    optimizer = Optimization().build_optimizer(weights, weight_decay=0.1, decay_scope="matrices")
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1]

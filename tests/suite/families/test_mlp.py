@@ -1,10 +1,12 @@
 """MLP and linear: the layers that the settings ask for."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 
+from suite.errors import UserError
 from suite.families.linear import Linear
 from suite.families.mlp import MLP
 from suite.layers import Dropout, count_parameters
@@ -25,6 +27,25 @@ def test_the_papers_mlp_on_mnist1d_has_two_hidden_layers_of_256(card: Card) -> N
     mnist1d = dataclasses.replace(card, input_shape=(1, 40), output_shape=(10,))
     learner = MLP(width=256, num_layers=2, residual=True).build(mnist1d)
     assert count_parameters(learner) == 41 * 256 + 257 * 256 + 257 * 10
+
+
+def test_widths_are_those_of_the_layers_in_their_order(card: Card) -> None:
+    learner = MLP(widths=(9, 5)).build(card)
+    assert [layer[0].out_features for layer in learner.hidden] == [9, 5]
+    assert count_parameters(learner) == 21 * 9 + 10 * 5 + 6 * 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 32}, "family.widths says how many layers there are and how wide, but got family.width beside it"),
+        ({"num_layers": 3}, "but got family.num_layers beside it"),
+        ({"residual": True}, r"All of family.widths must be equal under family.residual, but got \[9, 5\]"),
+    ],
+)
+def test_widths_beside_what_they_contradict_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        MLP(widths=(9, 5), **settings)
 
 
 def test_residual_adds_the_input_of_every_hidden_layer_but_the_first(card: Card) -> None:

@@ -51,6 +51,20 @@ def test_losses_are_the_negative_elbo_per_value(card: Card) -> None:
     torch.testing.assert_close(losses["total"], losses["reconstruction"] + 2.5 * losses["kl"])
 
 
+@pytest.mark.parametrize("beta", [1.0, 2.5])
+def test_score_is_the_elbo_of_each_example_whatever_beta_is(card: Card, beta: float) -> None:
+    learner = VAE(output_std=0.3, beta=beta, code_size=3).build(card)
+    inputs, targets = torch.rand(2, 5, 1, 8, 8)
+    torch.manual_seed(4)
+    (elbo,) = learner.scores(Batch(inputs, targets)).values()
+    torch.manual_seed(4)
+    mean, log_variance = learner.encode(inputs)
+    code = Normal(mean, (log_variance / 2).exp())
+    likelihood = Normal(learner.decoder(code.rsample()), 0.3).log_prob(targets).flatten(1).sum(dim=1)
+    prior = Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    torch.testing.assert_close(elbo, likelihood - kl_divergence(code, prior).sum(dim=1))
+
+
 def test_mixed_targets_enter_by_their_share(card: Card) -> None:
     learner = VAE().build(card)
     inputs, one, other = torch.rand(3, 5, 1, 8, 8)

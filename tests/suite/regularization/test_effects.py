@@ -61,8 +61,10 @@ def test_label_smoothing_of_a_regression_is_an_error(toys: dict[str, type[Task]]
 
 def test_strengths_reach_the_learner(learner: Learner) -> None:
     LabelSmoothing(label_smoothing=0.2).attach(learner)
-    WeightDecay(weight_decay=0.3).attach(learner)
+    assert learner.weight_decay_scope == "all"
+    WeightDecay(weight_decay=0.3, weight_decay_scope="matrices").attach(learner)
     EarlyStopping(early_stopping=4, early_stopping_min_improvement=0.01).attach(learner)
     assert learner.smooths_labels
     assert learner.label_smoothing.item() == pytest.approx(0.2)
-    assert (learner.weight_decay, learner.patience, learner.min_improvement) == (0.3, 4, 0.01)
+    assert (learner.weight_decay, learner.weight_decay_scope) == (0.3, "matrices")
+    assert (learner.patience, learner.min_improvement) == (4, 0.01)
