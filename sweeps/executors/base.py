@@ -76,8 +76,10 @@ class WorkerInfo:
     index: int
     device: str
     """Such as ``cpu core 0`` or ``cuda 1``."""
-    place: str
-    """The process, and the machine where it is not this one."""
+    pid: int | None
+    """Its process, once that is there."""
+    node: str | None = None
+    """Its machine, where that is not this one."""
 
 
 class Channel(Protocol):
