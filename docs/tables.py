@@ -145,10 +145,12 @@ def value(default: Any) -> str:
 
 
 def search_range(field: Field) -> str:
-    """Return the range that a search draws from, or nothing."""
+    """Return the range that a search draws from and when the field counts at all, or nothing."""
     distribution = field.distribution
-    if distribution is None:
-        return ""
+    text = ""
     if hasattr(distribution, "choices"):
-        return "; ".join(value(choice) for choice in distribution.choices)
-    return f"{distribution.low:g} to {distribution.high:g}{', log' if distribution.log else ''}"
+        text = "; ".join(value(choice) for choice in distribution.choices)
+    elif distribution is not None:
+        text = f"{distribution.low:g} to {distribution.high:g}{', log' if distribution.log else ''}"
+    conditions = ", ".join(condition.text() for condition in field.conditions)
+    return f"{text} ({conditions})".strip() if conditions else text

@@ -37,6 +37,7 @@ _NEEDED: Final = (
     "config_id",
     "seed",
     "changed",
+    "spec",
     "test_score",
     "val_score",
     "num_parameters",
@@ -67,9 +68,9 @@ def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
         runs that did not complete. Rows without a completed run come last, with no rank and no scores.
         ``val_mean``, ``seconds`` and ``num_parameters`` are those of the ranked runs; ``determinism`` is the weakest
         among them (among all runs where none is ranked).
-        A configuration whose completed runs all lack a test score, as the trials of a sweep do, is left out, and
-        ``attrs["num_untested"]`` counts all such runs. ``attrs`` also holds task, metric, direction, floor, ceiling,
-        num_runs and num_failed.
+        Trials of a sweep (``evaluation.test`` is false) are left out however they ended, and so is a configuration
+        whose completed runs all lack a test score; ``attrs["num_untested"]`` counts all such runs. ``attrs`` also
+        holds task, metric, direction, floor, ceiling, num_runs and num_failed.
 
     Raises:
         LeaderboardError: There are no runs; the task is not among them; runs under one label differ in what they
@@ -138,6 +139,7 @@ def _summary(family: str, config_id: str, runs: Sequence[dict[Any, Any]]) -> dic
                 f"seed {run['seed']} of {config_id}. Move one of the two folders away."
             )
     scores = [run["test_score"] for run in ranked]
+    is_trial = (runs[0]["spec"].get("evaluation") or {}).get("test") is False
     sizes = [run["num_parameters"] for run in ranked or runs if not pd.isna(run["num_parameters"])]
     return {
         "family": family,
@@ -146,12 +148,12 @@ def _summary(family: str, config_id: str, runs: Sequence[dict[Any, Any]]) -> dic
         "sd": _sd(scores),
         "n": len(ranked),
         "val_mean": _mean([run["val_score"] for run in ranked]),
-        "failed": len(runs) - len(completed),
+        "failed": 0 if is_trial else len(runs) - len(completed),
         "num_parameters": sizes[0] if sizes else None,
         "seconds": _mean([run["seconds"] for run in ranked]),
         "determinism": min((run["determinism"] for run in ranked or runs), key=DETERMINISM.index),
         "config_id": config_id,
-        "untested": len(completed) - len(ranked),
+        "untested": len(runs if is_trial else completed) - len(ranked),
     }
 
 

@@ -1,4 +1,4 @@
-"""Typed configuration fields: type, default, help line, bounds and search range, each written once on the dataclass.
+"""Typed configuration fields: type, default, help, bounds, search range and conditions, each written once.
 
 Tasks, families, regularisers and the settings groups are frozen keyword-only dataclasses that inherit `Settings`.
 Flags, YAML files, plans and search spaces all read and parse their fields through this module, so that a value
@@ -75,6 +75,54 @@ class Bounds:
         return f"{left}{name}{right}"
 
 
+@dataclasses.dataclass(frozen=True, init=False)
+class When:
+    """The field counts only while the field ``name`` of the same group has one of ``values``."""
+
+    name: str
+    values: tuple[Any, ...]
+
+    def __init__(self, name: str, *values: Any) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "values", values)
+
+    def holds(self, value: Any) -> bool:
+        """Return whether the field counts beside ``value``."""
+        return value in self.values
+
+    def text(self) -> str:
+        """Return the condition as a table shows it, such as ``optimizer=adam|adamw``."""
+        return f"{self.name}={self._values()}"
+
+    def _values(self) -> str:
+        return "|".join("none" if value is None else "[]" if value == () else str(value) for value in self.values)
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Unless(When):
+    """The field counts only while the field ``name`` of the same group has none of ``values``."""
+
+    def holds(self, value: Any) -> bool:
+        """Return whether the field counts beside ``value``."""
+        return value not in self.values
+
+    def text(self) -> str:
+        """Return the condition as a table shows it, such as ``pool!=1``."""
+        return f"{self.name}!={self._values()}"
+
+
+@dataclasses.dataclass(frozen=True)
+class OnCard:
+    """The field counts only on tasks whose card has something under ``attribute``, or nothing when not ``present``."""
+
+    attribute: str
+    present: bool = True
+
+    def holds(self, card: object) -> bool:
+        """Return whether the field counts on a task with this card."""
+        return (getattr(card, self.attribute) is not None) == self.present
+
+
 @dataclasses.dataclass(frozen=True)
 class Field:
     """One configuration field, as read from a `Settings` class."""
@@ -87,6 +135,9 @@ class Field:
     help: str
     bounds: Bounds | None
     distribution: Distribution | None
+    conditions: tuple[When, ...] = ()
+    """When the field counts at all; every one of them must hold. A search passes over it otherwise."""
+    needs_on_card: tuple[OnCard, ...] = ()
 
     def parse(self, path: str, value: object) -> Any:
         """Turn a flag's text or a YAML value into this field's type, or raise `UserError` naming ``path``."""
@@ -175,6 +226,8 @@ def _read_fields(cls: type) -> tuple[Field, ...]:
                 help=field.metadata.get("help") or helps.get(field.name, ""),
                 bounds=bounds,
                 distribution=distribution,
+                conditions=tuple(item for item in metadata if isinstance(item, When)),
+                needs_on_card=tuple(item for item in metadata if isinstance(item, OnCard)),
             )
         )
     return tuple(found)

@@ -81,12 +81,13 @@ def _settings(cls: Any) -> None:
 
 
 def _range(field: Any) -> str:
-    distribution = field.distribution
-    if distribution is None:
-        return ""
+    distribution, text = field.distribution, ""
     if hasattr(distribution, "choices"):
-        return ", ".join(_value(choice) for choice in distribution.choices)
-    return f"{distribution.low:g} to {distribution.high:g}{', log' if distribution.log else ''}"
+        text = ", ".join(_value(choice) for choice in distribution.choices)
+    elif distribution is not None:
+        text = f"{distribution.low:g} to {distribution.high:g}{', log' if distribution.log else ''}"
+    conditions = ", ".join(condition.text() for condition in field.conditions)
+    return f"{text} ({conditions})".strip() if conditions else text
 
 
 def _value(value: object) -> str:

@@ -32,6 +32,8 @@ class Evaluation(Settings):
     """Steps between two validations; none is once per epoch. The last step is always validated."""
     batch_size: Annotated[int, Bounds(low=1)] = 1000
     """Examples scored at once; it changes speed, memory and which samples a generator draws."""
+    test: bool = True
+    """Score test after training. A search never does: its trials have no test score and enter no leaderboard."""
 
 
 @torch.no_grad()

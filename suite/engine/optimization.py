@@ -13,7 +13,7 @@ from suite.engine import schedules
 from suite.engine.fused_adamw import FusedAdamW
 from suite.engine.schedules import NEEDS_TOTAL_STEPS, Schedule, ScheduleName
 from suite.errors import UserError
-from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, Settings
+from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, Settings, When
 
 if TYPE_CHECKING:
     from suite.learner import DecayScope
@@ -31,27 +31,47 @@ class Optimization(Settings):
     """Optimiser, with torch's definition; adam with a decoupled weight decay is adamw."""
     lr: Annotated[float, Bounds(low=0, open_low=True), FloatDistribution(1e-5, 1.0, log=True)] = 1e-3
     """Learning rate: the highest that the schedule reaches."""
-    momentum: Annotated[float, Bounds(0, 1, open_high=True), FloatDistribution(0.0, 0.99)] = 0.9
+    momentum: Annotated[float, Bounds(0, 1, open_high=True), FloatDistribution(0.0, 0.99), When("optimizer", "sgd")] = (
+        0.9
+    )
     """Momentum of sgd."""
-    beta1: Annotated[float, Bounds(0, 1, open_high=True), FloatDistribution(0.5, 0.99)] = 0.9
+    beta1: Annotated[
+        float, Bounds(0, 1, open_high=True), FloatDistribution(0.5, 0.99), When("optimizer", "adam", "adamw")
+    ] = 0.9
     """Decay of the first moment of adam and adamw."""
-    beta2: Annotated[float, Bounds(0, 1, open_high=True), FloatDistribution(0.9, 0.9999)] = 0.999
+    beta2: Annotated[
+        float,
+        Bounds(0, 1, open_high=True),
+        FloatDistribution(0.9, 0.9999),
+        When("optimizer", "adam", "adamw", "rmsprop"),
+    ] = 0.999
     """Decay of the second moment of adam and adamw; smoothing constant of rmsprop."""
-    epsilon: Annotated[float, Bounds(low=0, open_low=True), FloatDistribution(1e-10, 1e-4, log=True)] = 1e-8
+    epsilon: Annotated[
+        float,
+        Bounds(low=0, open_low=True),
+        FloatDistribution(1e-10, 1e-4, log=True),
+        When("optimizer", "adam", "adamw", "rmsprop"),
+    ] = 1e-8
     """Added to the denominator of adam, adamw and rmsprop."""
     schedule: Annotated[ScheduleName, CategoricalDistribution(("constant", "cosine", "warmup-cosine", "one-cycle"))] = (
         "constant"
     )
     """Course of the learning rate over the budget."""
-    warmup_fraction: Annotated[float, Bounds(0, 1, open_high=True), FloatDistribution(0.0, 0.3)] = 0.1
+    warmup_fraction: Annotated[
+        float, Bounds(0, 1, open_high=True), FloatDistribution(0.0, 0.3), When("schedule", "warmup-cosine", "one-cycle")
+    ] = 0.1
     """Share of all steps that warmup-cosine and one-cycle spend rising."""
-    final_lr_fraction: Annotated[float, Bounds(0, 1), FloatDistribution(0.0, 0.1)] = 0.0
+    final_lr_fraction: Annotated[
+        float, Bounds(0, 1), FloatDistribution(0.0, 0.1), When("schedule", "cosine", "warmup-cosine")
+    ] = 0.0
     """Last learning rate of cosine and warmup-cosine, as a share of lr."""
-    decay_factor: Annotated[float, Bounds(0, 1, open_low=True), FloatDistribution(0.1, 0.9)] = 0.1
+    decay_factor: Annotated[
+        float, Bounds(0, 1, open_low=True), FloatDistribution(0.1, 0.9), When("schedule", "step", "reduce-on-plateau")
+    ] = 0.1
     """What step and reduce-on-plateau multiply the learning rate with."""
-    decay_every_steps: Annotated[int, Bounds(low=1)] = 1000
+    decay_every_steps: Annotated[int, Bounds(low=1), When("schedule", "step")] = 1000
     """Steps between two decays of the schedule step."""
-    plateau_patience: Annotated[int, Bounds(low=0)] = 5
+    plateau_patience: Annotated[int, Bounds(low=0), When("schedule", "reduce-on-plateau")] = 5
     """Validations without a better score that reduce-on-plateau waits for."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward; parameters and optimiser stay fp32."""

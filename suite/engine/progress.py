@@ -25,6 +25,7 @@ class TrainingState:
     plateau_best: float | None = None
     plateau_validations: int = 0
     lr_scale: float = 1.0
+    num_validations: int = 0
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values for a checkpoint."""

@@ -70,6 +70,10 @@ class Training:
     """Asked at each block edge; True ends the training as interrupted, with a checkpoint."""
     on_edge: Callable[[TrainingState, Row], None] = lambda _state, _row: None
     """Told about each block edge: progress bars and mirrors."""
+    should_prune: Callable[[TrainingState, float], bool] = lambda _state, _score: False
+    """Told the primary score of each validation; True ends the training as pruned, unless it is over anyhow."""
+    time_limit_seconds: float | None = None
+    """Seconds of training, over all attempts, after which it ends as timed out; a budget in seconds completes it."""
     state: TrainingState = field(default_factory=TrainingState)
 
     def run(self) -> tuple[Outcome, Mapping[str, Tensor]]:
@@ -164,6 +168,15 @@ class _BlockEdge(lightning.Callback):
             scores = self._validate(trainer)
             row = Row(state.step, state.epoch, round(state.seconds, 4), {}, scores)
             training.log.append(row)
+        if scores and self.outcome.status == "completed":
+            is_hopeless = training.should_prune(state, scores[f"val/{training.learner.card.metric}"])
+            if is_hopeless and not finished:
+                finished = True
+                self._end(trainer, "pruned", f"Pruned by the search after step {state.step}.")
+        limit = training.time_limit_seconds
+        if not finished and limit is not None and state.seconds >= limit:
+            finished = True
+            self._end(trainer, "timed-out", f"More than {limit:g} seconds had passed after step {state.step}.")
         if not finished and training.should_stop():
             self._end(
                 trainer, "interrupted", f"Stopped by a signal after step {state.step}; `boltbench resume` goes on."
@@ -231,6 +244,7 @@ class _BlockEdge(lightning.Callback):
             noise_seed=training.evaluation_seed,
         )
         score = found[card.metric]
+        state.num_validations += 1
         broken = {f"val/{name}": value for name, value in found.items() if not math.isfinite(value)}
         if broken:
             self._end(trainer, "diverged", f"{', '.join(broken)} was {next(iter(broken.values()))}.")

@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from suite.family import Family
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Sequence
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -44,7 +44,7 @@ class Attention(Family):
     """How a state is held against the query: through a hidden layer of tanh units, or by a scaled dot product."""
     attention_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True)] = 32
     """Values in the query, and units of the additive score's hidden layer."""
-    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True)] = 32
+    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True), OnCard("vocabulary")] = 32
     """Features that a token becomes, where inputs are tokens."""
 
     def supports(self, card: Card) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
-from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution
+from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, When
 from suite.layers import Dropout, activation
 from suite.learner import SupervisedLearner
 from suite.task import Card, Objective
@@ -32,10 +32,18 @@ class Coder(Family):
     form: Annotated[Form, CategoricalDistribution(("dense", "convolutional"))] = "dense"
     """Dense layers on the flat input, or convolutions that halve it, each followed in the decoder by its mirror."""
     hidden: Annotated[
-        tuple[int, ...], Bounds(low=1), CategoricalDistribution(((), (128,), (256,), (256, 128), (512, 256, 128)))
+        tuple[int, ...],
+        Bounds(low=1),
+        CategoricalDistribution(((), (128,), (256,), (256, 128), (512, 256, 128))),
+        When("form", "dense"),
     ] = (128,)
     """Units of each dense layer before the code, under the dense form; the decoder has them in reverse."""
-    channels: Annotated[tuple[int, ...], Bounds(low=1), CategoricalDistribution(((16,), (16, 32), (32, 64)))] = (16, 32)
+    channels: Annotated[
+        tuple[int, ...],
+        Bounds(low=1),
+        CategoricalDistribution(((16,), (16, 32), (32, 64))),
+        When("form", "convolutional"),
+    ] = (16, 32)
     """Channels of each convolution, under the convolutional form; the decoder has them in reverse."""
     activation: Annotated[ActivationName, CategoricalDistribution(("none", "relu", "tanh", "gelu"))] = "relu"
     """Nonlinearity after each hidden layer; without any the map is linear."""

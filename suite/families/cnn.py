@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from suite.errors import UserError
 from suite.family import Family, needs_whole_input
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution, fields_of
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, Unless, When, fields_of
 from suite.layers import Dropout, activation
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -54,25 +54,36 @@ class CNN(Family):
     preset: PresetName | None = None
     """A classic stack by name; it sets every field below."""
     channels: Annotated[
-        tuple[int, ...], Bounds(low=1), CategoricalDistribution(((16,), (16, 32), (32, 64), (32, 64, 128)))
+        tuple[int, ...],
+        Bounds(low=1),
+        CategoricalDistribution(((16,), (16, 32), (32, 64), (32, 64, 128))),
+        When("preset", None),
     ] = (32, 64)
     """Channels of each convolution."""
-    kernel_sizes: Annotated[tuple[int, ...], Bounds(low=1), CategoricalDistribution(((3,), (5,)))] = (3,)
+    kernel_sizes: Annotated[
+        tuple[int, ...], Bounds(low=1), CategoricalDistribution(((3,), (5,))), When("preset", None)
+    ] = (3,)
     """Kernel size of each convolution; the last one given holds for the rest."""
-    paddings: Annotated[tuple[int, ...] | None, Bounds(low=0)] = None
+    paddings: Annotated[tuple[int, ...] | None, Bounds(low=0), When("preset", None)] = None
     """Zeros on each side before each convolution; the last one given holds for the rest; none is half the kernel."""
-    stride: Annotated[int, Bounds(low=1)] = 1
+    stride: Annotated[int, Bounds(low=1), When("preset", None)] = 1
     """Stride of each convolution."""
-    pool: Annotated[int, Bounds(low=1), IntDistribution(1, 2)] = 2
+    pool: Annotated[int, Bounds(low=1), IntDistribution(1, 2), When("preset", None)] = 2
     """Window and stride of the pooling after each convolution; 1 is none."""
-    pooling: Annotated[Literal["max", "average"], CategoricalDistribution(("max", "average"))] = "max"
+    pooling: Annotated[
+        Literal["max", "average"], CategoricalDistribution(("max", "average")), Unless("pool", 1), When("preset", None)
+    ] = "max"
     """What a pooling window is reduced to."""
-    dense: Annotated[tuple[int, ...], Bounds(low=1), CategoricalDistribution(((), (64,), (128,)))] = (128,)
+    dense: Annotated[
+        tuple[int, ...], Bounds(low=1), CategoricalDistribution(((), (64,), (128,))), When("preset", None)
+    ] = (128,)
     """Units of each dense hidden layer."""
-    activation: Annotated[Literal["relu", "tanh", "gelu"], CategoricalDistribution(("relu", "tanh", "gelu"))] = "relu"
+    activation: Annotated[
+        Literal["relu", "tanh", "gelu"], CategoricalDistribution(("relu", "tanh", "gelu")), When("preset", None)
+    ] = "relu"
     """Nonlinearity after each hidden layer."""
 
-    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 64, log=True)] = 32
+    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 64, log=True), OnCard("vocabulary")] = 32
     """Channels that a token becomes, where inputs are tokens."""
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
-from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution
+from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, When
 from suite.layers import Dropout
 from suite.learner import Learner
 from suite.task import Card, Objective
@@ -61,7 +61,9 @@ class GAN(Family):
     """Linear pieces of a maxout unit."""
     discriminator_steps: Annotated[int, Bounds(low=1), IntDistribution(1, 5)] = 1
     """Steps of the discriminator for each of the generator."""
-    gradient_penalty: Annotated[float, Bounds(low=0), FloatDistribution(0.1, 100.0, log=True)] = 10.0
+    gradient_penalty: Annotated[
+        float, Bounds(low=0), FloatDistribution(0.1, 100.0, log=True), When("loss", "wasserstein-gp")
+    ] = 10.0
     """Weight of the penalty of wasserstein-gp; the other losses have none."""
     init_std: Annotated[float, Bounds(low=0, open_low=True), FloatDistribution(0.005, 0.1, log=True)] = 0.02
     """Standard deviation of the initial weights; initial biases are 0."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from suite.errors import UserError
 from suite.family import Family, needs_whole_input
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, Unless, When
 from suite.layers import Dropout, Flat, activation
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -25,13 +25,13 @@ class MLP(Family):
 
     name: ClassVar[str] = "mlp"
 
-    width: Annotated[int, Bounds(low=1), IntDistribution(16, 512, log=True)] = 64
+    width: Annotated[int, Bounds(low=1), IntDistribution(16, 512, log=True), When("widths", ())] = 64
     """Units per hidden layer."""
-    num_layers: Annotated[int, Bounds(low=1), IntDistribution(1, 4)] = 2
+    num_layers: Annotated[int, Bounds(low=1), IntDistribution(1, 4), When("widths", ())] = 2
     """Hidden layers."""
     activation: Annotated[Literal["relu", "tanh", "gelu"], CategoricalDistribution(("relu", "tanh", "gelu"))] = "relu"
     """Nonlinearity after each hidden layer."""
-    residual: Annotated[bool, CategoricalDistribution((False, True))] = False
+    residual: Annotated[bool, CategoricalDistribution((False, True)), Unless("num_layers", 1)] = False
     """Add the input of each hidden layer but the first to its output."""
     widths: Annotated[tuple[int, ...], Bounds(low=1)] = ()
     """Units of each hidden layer, where they differ; width and num_layers then say nothing, and must not be given."""

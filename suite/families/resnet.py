@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from suite.errors import UserError
 from suite.family import Family, needs_whole_input
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution, fields_of
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, When, fields_of
 from suite.layers import Dropout, DropPath
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -43,10 +43,15 @@ class ResNet(Family):
     preset: PresetName | None = None
     """A classic stack by name; it sets channels and blocks."""
     channels: Annotated[
-        tuple[int, ...], Bounds(low=1), CategoricalDistribution(((8, 32), (16, 32), (16, 32, 64), (32, 64, 128)))
+        tuple[int, ...],
+        Bounds(low=1),
+        CategoricalDistribution(((8, 32), (16, 32), (16, 32, 64), (32, 64, 128))),
+        When("preset", None),
     ] = (8, 32)
     """Channels of each stage."""
-    blocks: Annotated[tuple[int, ...], Bounds(low=1), CategoricalDistribution(((1,), (2,), (3,)))] = (1,)
+    blocks: Annotated[
+        tuple[int, ...], Bounds(low=1), CategoricalDistribution(((1,), (2,), (3,))), When("preset", None)
+    ] = (1,)
     """Residual blocks of each stage; the last one given holds for the rest."""
     kernel_size: Annotated[int, Bounds(low=1), CategoricalDistribution((3, 5))] = 3
     """Size of every convolution but the shortcuts'; odd."""
@@ -54,11 +59,11 @@ class ResNet(Family):
     """Stride of the first convolution."""
     norm: Annotated[NormName, CategoricalDistribution(("batch", "layer", "group", "none"))] = "batch"
     """Normalisation after each convolution."""
-    num_groups: Annotated[int, Bounds(low=1), CategoricalDistribution((4, 8))] = 8
+    num_groups: Annotated[int, Bounds(low=1), CategoricalDistribution((4, 8)), When("norm", "group")] = 8
     """Groups of channels under group norm."""
     zero_init: Annotated[bool, CategoricalDistribution((False, True))] = False
     """Start each residual branch at zero: its last norm, or its last convolution where there is no norm."""
-    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 64, log=True)] = 32
+    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 64, log=True), OnCard("vocabulary")] = 32
     """Channels that a token becomes, where inputs are tokens."""
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from suite.family import Family
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Sequence, num_steps
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -41,7 +41,7 @@ class RNN(Family):
 
     Where every position has an answer, it sees each step's own state instead.
     """
-    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True)] = 32
+    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True), OnCard("vocabulary")] = 32
     """Features that a token becomes, where inputs are tokens."""
 
     def supports(self, card: Card) -> str | None:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from suite.family import Family
-from suite.fields import Bounds, IntDistribution
+from suite.fields import Bounds, IntDistribution, OnCard
 from suite.layers import Dropout, DropPath, Sequence, num_steps
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -36,7 +36,7 @@ class TCN(Family):
     """Residual blocks; the convolutions of block i skip 2^i - 1 steps between the ones that they see."""
     kernel_size: Annotated[int, Bounds(low=2), IntDistribution(2, 8)] = 8
     """Steps that one convolution sees."""
-    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True)] = 32
+    embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True), OnCard("vocabulary")] = 32
     """Features that a token becomes, where inputs are tokens."""
 
     def receptive_field(self) -> int:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from suite.errors import UserError
 from suite.family import Family
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, DropPath, Patches
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -57,7 +57,9 @@ class Transformer(Family):
     """How a position enters: a learned vector, fixed waves, or a turn of queries and keys."""
     readout: Annotated[ReadoutName, CategoricalDistribution(("mean", "last", "class-token"))] = "mean"
     """What one answer is read from: the mean over positions, the last position, or a learned token before the first."""
-    patch_size: Annotated[int, Bounds(low=1), CategoricalDistribution((1, 2, 4))] = 4
+    patch_size: Annotated[
+        int, Bounds(low=1), CategoricalDistribution((1, 2, 4)), OnCard("vocabulary", present=False)
+    ] = 4
     """Steps of a signal or vector, or pixels along each side of an image, that make a position; tokens are one each."""
     tie_weights: bool = False
     """Use the token embedding as the output layer's weights, in language models."""

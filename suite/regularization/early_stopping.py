@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated, ClassVar
 
-from suite.fields import Bounds, IntDistribution
+from suite.fields import Bounds, IntDistribution, Unless
 from suite.learner import Learner
 from suite.regularizer import Regularizer
 
@@ -19,7 +19,7 @@ class EarlyStopping(Regularizer):
 
     early_stopping: Annotated[int | None, Bounds(low=1), IntDistribution(2, 50, log=True)] = None
     """Validations without improvement before training stops; none is off."""
-    early_stopping_min_improvement: Annotated[float, Bounds(low=0)] = 0.0
+    early_stopping_min_improvement: Annotated[float, Bounds(low=0), Unless("early_stopping", None)] = 0.0
     """What a score must gain on the best so far to count as better."""
 
     def attach(self, learner: Learner) -> None:

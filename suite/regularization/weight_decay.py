@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated, ClassVar
 
-from suite.fields import Bounds, CategoricalDistribution, FloatDistribution
+from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, Unless
 from suite.learner import DecayScope, Learner
 from suite.regularizer import Regularizer
 
@@ -21,7 +21,9 @@ class WeightDecay(Regularizer):
 
     weight_decay: Annotated[float, Bounds(low=0), FloatDistribution(1e-5, 1.0, log=True)] = 0.0
     """Decoupled weight decay; 0 is off."""
-    weight_decay_scope: Annotated[DecayScope, CategoricalDistribution(("all", "matrices"))] = "all"
+    weight_decay_scope: Annotated[
+        DecayScope, CategoricalDistribution(("all", "matrices")), Unless("weight_decay", 0.0)
+    ] = "all"
     """What shrinks: all parameters, or those of two and more dimensions, which leaves biases and norms alone."""
 
     def attach(self, learner: Learner) -> None:

@@ -43,6 +43,8 @@ def execute(
     *,
     should_stop: Callable[[], bool] = lambda: False,
     on_edge: Callable[[TrainingState, Row], None] = lambda _state, _row: None,
+    should_prune: Callable[[TrainingState, float], bool] = lambda _state, _score: False,
+    time_limit_seconds: float | None = None,
     force: bool = False,
 ) -> tuple[dict[str, Any], bool]:
     """Make the run, or go on with it, or return what there is when it is done.
@@ -52,6 +54,8 @@ def execute(
         folder: Where; a folder with a final result is left as it is, unless ``force``.
         should_stop: Asked at each block edge; True ends the run as interrupted, ready for `boltbench resume`.
         on_edge: Told about each block edge.
+        should_prune: Told the primary score of each validation; True ends the run as pruned.
+        time_limit_seconds: Seconds of training after which the run ends as timed out.
         force: Forget an earlier result and start anew.
 
     Returns:
@@ -61,6 +65,12 @@ def execute(
         RunBusyError: Another process is making this run.
         OSError: The folder could not be written; the run stays as it is, to be resumed.
     """
+    hooks = {
+        "should_stop": should_stop,
+        "on_edge": on_edge,
+        "should_prune": should_prune,
+        "time_limit_seconds": time_limit_seconds,
+    }
     with folder.hold():
         earlier = None if force else folder.result()
         if earlier is not None and earlier["status"] not in RESUMABLE:
@@ -73,7 +83,7 @@ def execute(
         environment = _start(prepared, folder, started)
         reset_peak_memory(prepared.device)
         try:
-            result = _train_and_score(prepared, folder, should_stop, on_edge)
+            result = _train_and_score(prepared, folder, hooks)
         except OSError:  # a full disk says nothing about the model: no result is written, and a resume goes on
             raise
         except Exception as error:  # whatever breaks a run is recorded as its outcome; it must not end a plan
@@ -103,12 +113,7 @@ def _start(prepared: Prepared, folder: RunFolder, started: str) -> dict[str, Any
     return environment
 
 
-def _train_and_score(
-    prepared: Prepared,
-    folder: RunFolder,
-    should_stop: Callable[[], bool],
-    on_edge: Callable[[TrainingState, Row], None],
-) -> dict[str, Any]:
+def _train_and_score(prepared: Prepared, folder: RunFolder, hooks: dict[str, Any]) -> dict[str, Any]:
     learner = prepared.build_learner()
     train = prepared.resident("train")
     assert train is not None, "a task has training examples"
@@ -127,8 +132,7 @@ def _train_and_score(
         log=log,
         checkpoint_directory=folder.path / CHECKPOINTS,
         checkpoint_seconds=prepared.execution.checkpoint_seconds,
-        should_stop=should_stop,
-        on_edge=on_edge,
+        **hooks,
     )
     try:
         outcome, weights = training.run()
@@ -163,7 +167,7 @@ def _score(
     val: ResidentSplit | None,
     state: TrainingState,
 ) -> dict[str, Any]:
-    """Load the selected weights and read the test split, once."""
+    """Load the selected weights and read the test split, once; a trial of a search never does."""
     spec = prepared.spec
     how: dict[str, Any] = {"batch_size": spec.evaluation.batch_size, "score": spec.task.score}
     learner.to(prepared.device)  # Lightning leaves a GPU's learner on the CPU
@@ -173,7 +177,7 @@ def _score(
     if val is not None:
         found, _ = evaluate(learner, val, noise_seed=prepared.evaluation_seed("val"), **how)
         scores |= {f"val/{name}": value for name, value in found.items()}
-    test = prepared.resident("test")
+    test = prepared.resident("test") if spec.evaluation.test else None
     if test is not None:
         found, predictions = evaluate(learner, test, noise_seed=prepared.evaluation_seed("test"), **how)
         scores |= {f"test/{name}": value for name, value in found.items()}

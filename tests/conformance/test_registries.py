@@ -1,5 +1,6 @@
 """Each file registers what its name says, and nothing that is registered escapes the tests of this folder."""
 
+import dataclasses
 import inspect
 from pathlib import Path
 from types import ModuleType
@@ -11,9 +12,11 @@ import suite.families
 import suite.regularization
 import tasks
 from suite.family import FAMILIES, Family
+from suite.fields import Settings, fields_of
 from suite.registry import Registry, classes_in
 from suite.regularizer import REGULARIZERS, Regularizer
-from suite.task import TASKS, Task
+from suite.spec import settings_groups
+from suite.task import TASKS, Card, Task
 
 KINDS = [
     pytest.param(FAMILIES, Family, suite.families, "family_name", id="families"),
@@ -60,6 +63,24 @@ def test_every_test_of_a_pair_meets_every_family(collected: dict[str, dict[str, 
         pytest.skip("the other files of this folder were not collected")
     for test, pairs in covered.items():
         assert {family for family, _ in pairs} == set(FAMILIES.names()), test
+
+
+def settings_classes() -> list[type[Settings]]:
+    registered = [registry.get(name) for registry in (FAMILIES, REGULARIZERS, TASKS) for name in registry.names()]
+    return [*registered, *settings_groups().values()]
+
+
+@pytest.mark.parametrize("cls", settings_classes(), ids=lambda cls: cls.__name__)
+def test_a_condition_names_a_field_beside_it_and_values_that_it_can_have(cls: type[Settings]) -> None:
+    fields = {field.name: field for field in fields_of(cls)}
+    for field in fields.values():
+        for condition in field.conditions:
+            assert condition.name in fields, f"{field.name} depends on {condition.name}, and there is no such field"
+            assert condition.name != field.name
+            for value in condition.values:
+                assert fields[condition.name].parse(condition.name, value) == value
+        for need in field.needs_on_card:
+            assert need.attribute in {item.name for item in dataclasses.fields(Card)}
 
 
 def test_shapes_in_signatures_are_checked_while_tests_run() -> None:

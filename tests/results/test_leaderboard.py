@@ -87,6 +87,16 @@ def test_failed_runs_are_shown_and_stay_out_of_the_mean(runs):
     assert row["mean"] == pytest.approx(0.85)
 
 
+def test_trials_of_a_sweep_are_left_out_however_they_ended(runs):
+    runs.add(config_id="a", test=0.9)
+    spec = {"task": {"name": "digits"}, "evaluation": {"test": False}}
+    for seed, status in enumerate(("completed", "pruned", "diverged", "failed"), start=1):
+        runs.add(config_id=f"t{seed}", seed=seed, status=status, spec=spec, scores={"val/accuracy": 0.99})
+    table = board(runs)
+    assert list(table["config_id"]) == ["a"]
+    assert (table.attrs["num_untested"], table.attrs["num_failed"]) == (4, 0)
+
+
 def test_a_configuration_that_never_completed_comes_last_with_empty_scores(runs):
     runs.add(config_id="a", family="aaa", status="failed", scores=None, cost=None, selection=None, digests=None)
     runs.add(config_id="b", family="zzz", test=0.01)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.errors import UserError
-from suite.fields import Bounds, IntDistribution, Settings, fields_of
+from suite.fields import Bounds, IntDistribution, OnCard, Settings, Unless, When, fields_of
 from suite.values import parse_value, type_text
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -179,6 +179,22 @@ def test_a_field_carries_type_default_help_bounds_and_range() -> None:
     assert width.bounds == Bounds(low=1)
     assert width.distribution == IntDistribution(2, 64, log=True)
     assert (is_quick.bounds, is_quick.distribution, is_quick.help) == (None, None, "A switch.")
+
+
+def test_a_field_carries_the_conditions_under_which_it_counts() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Optimiser(Settings):
+        """Settings that depend on one another."""
+
+        kind: Literal["sgd", "adam"] = "sgd"
+        layers: int = 1
+        beta: Annotated[float, When("kind", "adam"), Unless("layers", 1, 2), OnCard("vocabulary")] = 0.9
+
+    beta = fields_of(Optimiser)[-1]
+    assert [condition.text() for condition in beta.conditions] == ["kind=adam", "layers!=1|2"]
+    assert [beta.conditions[0].holds(kind) for kind in ("sgd", "adam")] == [False, True]
+    assert [beta.conditions[1].holds(layers) for layers in (1, 2, 3)] == [False, False, True]
+    assert beta.needs_on_card == (OnCard("vocabulary"),)
 
 
 def test_a_subclass_adds_its_fields_after_those_of_its_base() -> None:

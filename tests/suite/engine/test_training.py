@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from suite.engine.checkpoints import checkpoints, is_intact
 from suite.engine.progress import TrainingState
+from suite.runs.prepare import load_splits
 
 Train = Callable[..., Any]
 METRIC = "val/squared-error"
@@ -183,6 +184,58 @@ def test_plateau_and_patience_survive_a_stop(train: Train) -> None:
     assert whole.learner.rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
     assert second.learner.rates == whole.learner.rates[5:]
     assert second.result["cost"]["steps"] == whole.result["cost"]["steps"] == 7
+
+
+def test_a_hopeless_run_ends_as_pruned_at_its_validation_and_has_no_scores(train: Train) -> None:
+    told: list[tuple[int, float]] = []
+
+    def should_prune(state: TrainingState, score: float) -> bool:
+        told.append((state.num_validations, score))
+        return len(told) == 2
+
+    done = train([5, 4, 3, 2], every_steps=3, block_steps=2, should_prune=should_prune)
+    assert told == [(1, pytest.approx(5)), (2, pytest.approx(4))]
+    assert (done.result["status"], done.result["scores"]) == ("pruned", {})
+    assert done.result["cost"]["steps"] == 6
+    assert "step 6" in done.result["message"]
+    assert len(done.curves.scores[METRIC]) == 2
+    assert checkpoints(done.folder / "checkpoints") == []
+
+
+def test_the_last_validation_is_told_too_and_completes_whatever_the_answer(train: Train) -> None:
+    told: list[float] = []
+    done = train([5, 4, 3], should_prune=lambda _state, score: told.append(score) is None and len(told) == 3)
+    assert told == pytest.approx([5, 4, 3])
+    assert done.result["status"] == "completed"
+
+
+def test_validations_are_counted_on_over_a_stop(train: Train) -> None:
+    told: list[int] = []
+    asked = itertools.count(1)
+
+    def note(state: TrainingState, _score: float) -> bool:
+        told.append(state.num_validations)
+        return False
+
+    train([5, 4, 3, 2, 1], should_prune=note, should_stop=lambda: next(asked) == 3)
+    train([5, 4, 3, 2, 1], should_prune=note)
+    assert told == [1, 2, 3, 4, 5]
+
+
+def test_a_run_over_its_time_limit_is_timed_out_and_one_over_its_budget_is_completed(train: Train) -> None:
+    done = train([3, 2, 1], time_limit_seconds=1e-9)
+    assert (done.result["status"], done.result["cost"]["steps"]) == ("timed-out", 1)
+    spent = train([3, 2, 1], steps=3, folder="spent", groups={"budget": {"seconds": 1e-9}}, time_limit_seconds=1e-9)
+    assert spent.result["status"] == "completed"
+
+
+def test_without_evaluation_on_test_the_test_split_is_never_loaded(train: Train) -> None:
+    load_splits.cache_clear()
+    done = train([3, 2], groups={"evaluation": {"test": False}})
+    assert done.result["status"] == "completed"
+    assert all(name.startswith("val/") for name in done.result["scores"])
+    assert not (done.folder / "predictions.npz").exists()
+    assert load_splits.cache_info().currsize == 2  # train and val
 
 
 CHECKPOINTED: dict[str, Any] = {"steps": 12, "every_steps": 100, "block_steps": 2, "checkpoint_seconds": 0.0}
