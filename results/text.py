@@ -49,10 +49,10 @@ def score_text(metric: str, score: float, decimals: int, spread: float = math.na
     return text if math.isnan(spread) else f"{text} ± {factor * spread:.{decimals}f}"
 
 
-def _pairs(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={_value(settings[key])}" for key in sorted(settings))
-
-
-def _value(value: object) -> str:
-    """Write a value as a flag or a YAML file takes it."""
+def value_text(value: object) -> str:
+    """Return a value as a flag or a YAML file takes it."""
     return value if isinstance(value, str) else "none" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _pairs(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value_text(settings[key])}" for key in sorted(settings))
