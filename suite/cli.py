@@ -19,6 +19,7 @@ VERBS = {
     "resume": "go on with whatever was cut off",
     "replay": "run a logged run again and grade how equal it is",
     "leaderboard": "rank the runs of each task; export the tables",
+    "report": "write one HTML page: tables, curves, costs, and the command behind each number",
     "ui": "browse the runs in MLflow's UI on this machine",
     "data": "list, fetch and check data sets",
     "doctor": "check environment, stores and run folders",

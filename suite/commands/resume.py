@@ -22,6 +22,7 @@ def main(arguments: Namespace) -> int:
     """Resume, then reconcile."""
     from suite.commands.session import mirror_quietly, run_all
     from suite.commands.shared import load_plugins, open_store
+    from suite.runs.execute import RESUMABLE
     from suite.runs.mirror import Mirror
     from suite.runs.prepare import prepare
     from suite.runs.replay import read_spec
@@ -39,7 +40,7 @@ def main(arguments: Namespace) -> int:
         if status == "damaged":
             complain(f"{folder.run_id}  is damaged; `boltbench doctor` says how.")
             unprepared += 1
-        if not folder.can_go_on():
+        if status not in RESUMABLE:
             continue
         try:
             spec, execution = read_spec(folder)
