@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from results.errors import RecordError
 from results.schema import SCHEMA, WAY_OUT
+from results.seal import check_seal
 
 
 def read_bytes(path: str | Path) -> bytes | None:
@@ -44,17 +45,26 @@ def read_result(run_folder: str | Path) -> dict[str, Any] | None:
     """Return the result.json of one run as it stands, or None where the run is unfinished.
 
     Raises:
-        RecordError: The file is not strict JSON, or not a mapping of the schema that this package reads.
+        RecordError: The file is not strict JSON, not a mapping of the schema that this package reads, or was changed
+            after it was sealed.
     """
     path = f"{run_folder}/result.json"
     content = read_bytes(path)
-    if content is None:
-        return None
-    result = decode(content, path)
+    return None if content is None else decode_result(content, path)
+
+
+def decode_result(content: bytes, where: str) -> dict[str, Any]:
+    """Decode the content of a result.json; ``where`` names it in errors.
+
+    Raises:
+        RecordError: As for `read_result`.
+    """
+    result = decode(content, where)
     schema = result.get("schema")
     if type(schema) is not int or schema != SCHEMA:
         got = f"it is {schema!r}" if "schema" in result else "it is missing"
-        raise RecordError(f"`schema` in {path} must be {SCHEMA}, but {got}. {WAY_OUT}")
+        raise RecordError(f"`schema` in {where} must be {SCHEMA}, but {got}. {WAY_OUT}")
+    check_seal(content, result, where)
     return result
 
 

@@ -1,18 +1,28 @@
-"""Records of one task as a ranked table: one row per configuration, its seeds as mean and standard deviation."""
+"""Records of one task as a ranked table: one row per configuration, how sure its place is, and what it cost."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pandas as pd
 
 from results.errors import LeaderboardError, did_you_mean
+from results.frontier import on_front
 from results.schema import DETERMINISM
-from results.text import setting_text
+from results.statistics.comparisons import (
+    ALPHA,
+    holm,
+    letters,
+    minimum_detectable_difference,
+    paired_p_values,
+    pairwise_p_values,
+)
+from results.statistics.intervals import LEVEL, student_interval
+from results.text import is_percent
 
 LEADERBOARD_COLUMNS: Final = {
     "rank": "Int64",
@@ -21,32 +31,34 @@ LEADERBOARD_COLUMNS: Final = {
     "mean": "float64",
     "sd": "float64",
     "n": "int64",
+    "low": "float64",
+    "high": "float64",
+    "group": "str",
+    "p_best": "float64",
     "val_mean": "float64",
     "failed": "int64",
     "num_parameters": "Int64",
+    "flops_per_example": "float64",
     "seconds": "float64",
+    "peak_memory_mib": "float64",
+    "energy_joules": "float64",
+    "on_front": "bool",
+    "tuning_role": "str",
+    "tuning_trials": "Int64",
+    "tuning_seconds": "float64",
+    "tuning_device_seconds": "float64",
     "determinism": "str",
     "config_id": "str",
 }
 """The columns of a leaderboard and their types."""
 
+MAX_GROUPED: Final = 40
+"""So many rows at most are all compared with each other; in longer tables each is compared with the best one only."""
+
 _NEEDED: Final = (
-    "run_id",
-    "status",
-    "family",
-    "config_id",
-    "seed",
-    "changed",
-    "spec",
-    "test_score",
-    "val_score",
-    "num_parameters",
-    "seconds",
-    "determinism",
-    "metric",
-    "direction",
-    "floor",
-    "ceiling",
+    *("run_id", "status", "purpose", "family", "setting", "config_id", "seed", "test_score", "val_score"),
+    *("num_parameters", "flops_per_example", "seconds", "peak_memory_mib", "energy_joules"),
+    *("tuning_role", "tuning_trials", "tuning_seconds", "tuning_device_seconds", "determinism"),
 )
 
 
@@ -64,13 +76,24 @@ def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
 
     Returns:
         One row per (family, config_id), the best first. Equal means share a rank, and the next rank leaves room for
-        them (1, 1, 3). ``sd`` has ddof=1 and is NaN for one seed. ``n`` counts the seeds in the mean; ``failed`` the
-        runs that did not complete. Rows without a completed run come last, with no rank and no scores.
-        ``val_mean``, ``seconds`` and ``num_parameters`` are those of the ranked runs; ``determinism`` is the weakest
-        among them (among all runs where none is ranked).
-        Trials of a sweep (``evaluation.test`` is false) are left out however they ended, and so is a configuration
-        whose completed runs all lack a test score; ``attrs["num_untested"]`` counts all such runs. ``attrs`` also
-        holds task, metric, direction, floor, ceiling, num_runs and num_failed.
+        them (1, 1, 3). Rows without a completed run come last, with no rank and no scores.
+
+        - ``mean``, ``sd`` (ddof=1), ``n``: over the completed seeds; ``failed`` counts the runs that did not complete.
+        - ``low``, ``high``: Student's interval for the mean at 95 %. NaN for one seed, as is ``sd``.
+        - ``group``: rows that share a letter are not told apart by paired t-tests over shared seeds, at 5 % for the
+          whole table after Holm's correction. Empty for one seed. In tables of more than `MAX_GROUPED` rows, ``a``
+          marks the rows that are not told apart from the best one, and there are no other letters.
+        - ``p_best``: the corrected p-value of that test against the first row; NaN for that row itself.
+        - ``val_mean`` and the costs are means over the ranked runs, ``num_parameters`` is that of the first;
+          ``on_front`` says that no row has both fewer parameters and a better mean; ``energy_joules`` is NaN
+          where nothing measured it. ``tuning_*`` is the bill of the search behind the row, empty where there was none.
+        - ``determinism`` is the weakest among the ranked runs (among all runs where none is ranked).
+
+        Trials of a sweep are left out however they ended, and so is a configuration whose completed runs all lack a
+        test score; ``attrs["num_untested"]`` counts all such runs. Runs of `boltbench variance` are left out too, and
+        ``attrs["num_varied"]`` counts them. ``attrs`` also holds view, task, metric, direction, floor, ceiling,
+        num_runs, num_failed, level, num_seeds and minimum_detectable: the difference that a single paired test over
+        that many seeds finds in four of five cases, given the mean spread of the rows (None where there is one seed).
 
     Raises:
         LeaderboardError: There are no runs; the task is not among them; runs under one label differ in what they
@@ -86,28 +109,34 @@ def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
             f"No finished run of task {task!r}.{did_you_mean(task, labels)} Tasks with runs: {', '.join(labels)}."
         )
     rows = records[records["task_label"] == task].reset_index(drop=True)
-    _check_comparable(rows, task)
-    runs = rows[list(_NEEDED)].sort_values(["family", "config_id", "seed", "run_id"]).to_dict("records")
-    groups: dict[tuple[str, str], list[dict[Any, Any]]] = {}
-    for run in runs:
-        groups.setdefault((run["family"], run["config_id"]), []).append(run)
-    summaries = [_summary(*key, group) for key, group in groups.items()]
-    direction = runs[0]["direction"]
-    table = _ranked([row for row in summaries if row["n"] or row["failed"]], direction)
+    check_comparable(rows, task)
+    direction = str(rows["direction"].iloc[0])
+    ceiling = float(rows["ceiling"].iloc[0])
+    is_varied = rows["purpose"] == "variance"
+    configurations = configurations_of(rows[~is_varied])
+    shown = [row for row in configurations if row.scores or row.num_failed]
+    table = _ranked(shown, direction, str(rows["metric"].iloc[0]))
+    num_seeds, detectable = _detectable(shown)
     table.attrs = {
+        "view": "task",
         "task": task,
-        "metric": runs[0]["metric"],
+        "metric": str(rows["metric"].iloc[0]),
         "direction": direction,
-        "floor": float(runs[0]["floor"]),
-        "ceiling": None if math.isnan(runs[0]["ceiling"]) else float(runs[0]["ceiling"]),
-        "num_runs": len(runs),
-        "num_failed": sum(row["failed"] for row in summaries),
-        "num_untested": sum(row["untested"] for row in summaries),
+        "floor": float(rows["floor"].iloc[0]),
+        "ceiling": None if math.isnan(ceiling) else ceiling,
+        "num_runs": int((~is_varied).sum()),
+        "num_failed": sum(row.num_failed for row in configurations),
+        "num_untested": sum(row.num_untested for row in configurations),
+        "num_varied": int(is_varied.sum()),
+        "level": LEVEL,
+        "num_seeds": num_seeds,
+        "minimum_detectable": detectable,
     }
     return table
 
 
-def _check_comparable(rows: pd.DataFrame, task: str) -> None:
+def check_comparable(rows: pd.DataFrame, task: str) -> None:
+    """Raise `LeaderboardError` when rows of one label differ in what they measure."""
     names = list(rows["run_id"])
     for column in ("metric", "direction", "floor", "ceiling", "data_sha256"):
         values = rows[column].drop_duplicates()
@@ -120,68 +149,174 @@ def _check_comparable(rows: pd.DataFrame, task: str) -> None:
                 f"All runs of task {task!r} must have one {column}, but {first} and {second}. "
                 "Keep them in separate folders of runs."
             )
-    settings = [spec["task"] for spec in rows["spec"]]
-    for run_id, setting in zip(names, settings, strict=True):
-        if setting != settings[0]:
-            raise LeaderboardError(
-                f"All runs of task {task!r} must share its settings, but {names[0]} has {settings[0]} "
-                f"and {run_id} has {setting}. Keep them in separate folders of runs."
-            )
+    settings = rows["task_settings"].drop_duplicates()
+    if len(settings) > 1:
+        first, second = settings.index[:2]
+        raise LeaderboardError(
+            f"All runs of task {task!r} must share its settings, but {names[first]} has {settings[first]} "
+            f"and {names[second]} has {settings[second]}. Keep them in separate folders of runs."
+        )
 
 
-def _summary(family: str, config_id: str, runs: Sequence[dict[Any, Any]]) -> dict[str, Any]:
-    completed = [run for run in runs if run["status"] == "completed"]
-    ranked = [run for run in completed if not math.isnan(run["test_score"])]
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """The runs of one configuration, ready to be summed up: what is ranked, and what is only counted."""
+
+    family: str
+    config_id: str
+    setting: str
+    scores: dict[int, float]
+    """Test scores of the completed seeds."""
+    num_failed: int
+    num_untested: int
+    mean_of: Callable[[str], float]
+    """Column -> mean over the ranked runs, over all runs where none is ranked; NaN where none has a value."""
+    first_of: Callable[[str], Any]
+    """Column -> value of the first ranked run that has one, or None."""
+    determinism: str
+
+    @property
+    def mean(self) -> float:
+        """The mean score; NaN without a completed seed."""
+        return mean_of(list(self.scores.values()))
+
+
+def configurations_of(rows: pd.DataFrame) -> list[Configuration]:
+    """Return the configurations of one task by family and config_id.
+
+    Raises:
+        LeaderboardError: One seed of a configuration completed twice.
+    """
+    ordered = rows.sort_values(["family", "config_id", "seed", "run_id"])
+    columns = {name: ordered[name].tolist() for name in _NEEDED}
+    keys = list(zip(columns["family"], columns["config_id"], strict=True))
+    found = []
+    for (family, config_id), group in itertools.groupby(range(len(keys)), key=keys.__getitem__):
+        found.append(_configuration(family, config_id, columns, list(group)))
+    return found
+
+
+def _configuration(family: str, config_id: str, columns: dict[str, list[Any]], runs: list[int]) -> Configuration:
+    completed = [run for run in runs if columns["status"][run] == "completed"]
+    ranked = [run for run in completed if not math.isnan(columns["test_score"][run])]
     for run, other in itertools.pairwise(ranked):
-        if run["seed"] == other["seed"]:
+        if columns["seed"][run] == columns["seed"][other]:
             raise LeaderboardError(
-                f"Every seed of a configuration must count once, but {run['run_id']} and {other['run_id']} are both "
-                f"seed {run['seed']} of {config_id}. Move one of the two folders away."
+                f"Every seed of a configuration must count once, but {columns['run_id'][run]} and "
+                f"{columns['run_id'][other]} are both seed {columns['seed'][run]} of {config_id}. "
+                "Move one of the two folders away."
             )
-    scores = [run["test_score"] for run in ranked]
-    is_trial = (runs[0]["spec"].get("evaluation") or {}).get("test") is False
-    sizes = [run["num_parameters"] for run in ranked or runs if not pd.isna(run["num_parameters"])]
-    return {
-        "family": family,
-        "setting": setting_text(runs[0]["changed"]),
-        "mean": _mean(scores),
-        "sd": _sd(scores),
-        "n": len(ranked),
-        "val_mean": _mean([run["val_score"] for run in ranked]),
-        "failed": 0 if is_trial else len(runs) - len(completed),
-        "num_parameters": sizes[0] if sizes else None,
-        "seconds": _mean([run["seconds"] for run in ranked]),
-        "determinism": min((run["determinism"] for run in ranked or runs), key=DETERMINISM.index),
-        "config_id": config_id,
-        "untested": len(runs if is_trial else completed) - len(ranked),
-    }
+
+    def values(name: str, among: list[int]) -> list[Any]:
+        return [value for run in among if not pd.isna(value := columns[name][run])]
+
+    is_trial = columns["purpose"][runs[0]] == "trial"
+    return Configuration(
+        family=family,
+        config_id=config_id,
+        setting=columns["setting"][runs[0]],
+        scores={columns["seed"][run]: columns["test_score"][run] for run in ranked},
+        num_failed=0 if is_trial else len(runs) - len(completed),
+        num_untested=len(runs if is_trial else completed) - len(ranked),
+        mean_of=lambda name: mean_of(values(name, ranked)),
+        first_of=lambda name: next(iter(values(name, ranked or runs)), None),
+        determinism=min((columns["determinism"][run] for run in ranked or runs), key=DETERMINISM.index),
+    )
 
 
-def _mean(values: Sequence[float]) -> float:
-    # Exact, then rounded once: the same score over one seed, three seeds or another order of seeds is a tie.
-    return statistics.mean(values) if values else math.nan
+def mean_of(values: Sequence[float]) -> float:
+    """Return the mean; NaN without values.
+
+    Equal values give that value, whatever their number: the same score over one seed and over three is a tie.
+    """
+    if not values:
+        return math.nan
+    return values[0] if min(values) == max(values) else math.fsum(values) / len(values)
 
 
-def _sd(values: Sequence[float]) -> float:
+def sd_of(values: Sequence[float]) -> float:
+    """Return the standard deviation with ddof=1; NaN for fewer than two values."""
     if len(values) < 2:
         return math.nan
-    mean = _mean(values)
+    mean = mean_of(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def _ranked(summaries: Sequence[dict[str, Any]], direction: str) -> pd.DataFrame:
+def _ranked(configurations: Sequence[Configuration], direction: str, metric: str) -> pd.DataFrame:
     sign = -1.0 if direction == "maximize" else 1.0
 
-    def order(row: dict[str, Any]) -> tuple[bool, float, str, str, str]:
-        empty = row["n"] == 0
-        return empty, 0.0 if empty else sign * row["mean"], row["family"], row["setting"], row["config_id"]
+    def order(row: Configuration) -> tuple[bool, float, str, str, str]:
+        mean = row.mean
+        return not row.scores, 0.0 if math.isnan(mean) else sign * mean, row.family, row.setting, row.config_id
 
-    ordered = sorted(summaries, key=order)
+    ordered = sorted(configurations, key=order)
+    groups, p_values = _groups(ordered)
+    cells = [_summary(row, metric) for row in ordered]
+    for summary, group, p_value in zip(cells, groups, p_values, strict=True):
+        summary |= {"group": group, "p_best": p_value, "on_front": False}
     table = pd.DataFrame(
         {
-            name: pd.Series([row.get(name) for row in ordered], dtype=dtype)
+            name: pd.Series([summary.get(name) for summary in cells], dtype=dtype)
             for name, dtype in LEADERBOARD_COLUMNS.items()
         }
     )
     table["rank"] = (sign * table["mean"]).rank(method="min").astype("Int64")
+    table["on_front"] = on_front(table["num_parameters"], table["mean"], direction)
     return table
+
+
+def _summary(row: Configuration, metric: str) -> dict[str, Any]:
+    scores = list(row.scores.values())
+    low, high = student_interval(scores)
+    if is_percent(metric) and not math.isnan(low):
+        low, high = max(low, 0.0), min(high, 1.0)  # no share lies outside, and the interval holds as much as before
+    summary = {
+        "family": row.family,
+        "setting": row.setting,
+        "mean": row.mean,
+        "sd": sd_of(scores),
+        "n": len(scores),
+        "low": low,
+        "high": high,
+        "val_mean": row.mean_of("val_score"),
+        "failed": row.num_failed,
+        "determinism": row.determinism,
+        "config_id": row.config_id,
+    }
+    for name in ("num_parameters", "tuning_role", "tuning_trials", "tuning_seconds", "tuning_device_seconds"):
+        summary[name] = row.first_of(name)
+    for name in ("flops_per_example", "seconds", "peak_memory_mib", "energy_joules"):
+        summary[name] = row.mean_of(name)
+    return summary
+
+
+def _groups(ordered: Sequence[Configuration]) -> tuple[list[str], list[float]]:
+    """Return the letters of each row, and its corrected p-value against the first one."""
+    several = [index for index, row in enumerate(ordered) if len(row.scores) >= 2]
+    texts, p_values = [""] * len(ordered), [math.nan] * len(ordered)
+    has_best = several[:1] == [0]  # nothing can be told from a best row of one seed
+    if len(several) < 2 or (len(several) > MAX_GROUPED and not has_best):
+        return texts, p_values
+    scores = [ordered[index].scores for index in several]
+    if len(several) <= MAX_GROUPED:
+        found = pairwise_p_values(scores)
+        against_first = [found.get((0, index), math.nan) for index in range(len(several))]
+        marks = letters(len(several), [pair for pair, p in found.items() if p < ALPHA])
+    else:
+        tested = holm(paired_p_values([(scores[0], other) for other in scores[1:]]))
+        against_first = [math.nan, *tested]
+        marks = ["a" if math.isnan(p) or p >= ALPHA else "" for p in against_first]
+    for index, mark, p in zip(several, marks, against_first, strict=True):
+        texts[index] = mark
+        p_values[index] = p if has_best else math.nan
+    return texts, p_values
+
+
+def _detectable(configurations: Sequence[Configuration]) -> tuple[int | None, float | None]:
+    """Return the least number of seeds above one, and the difference that a test over so many can be hoped to find."""
+    spreads = [(len(row.scores), sd_of(list(row.scores.values()))) for row in configurations if len(row.scores) >= 2]
+    if not spreads:
+        return None, None
+    num_seeds = min(count for count, _ in spreads)
+    spread = math.sqrt(math.fsum(sd**2 for _, sd in spreads) / len(spreads))
+    return num_seeds, minimum_detectable_difference(math.sqrt(2) * spread, num_seeds)

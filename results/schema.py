@@ -1,11 +1,11 @@
-"""The columns of a record: where each lies in result.json, what it may hold, and how that is checked."""
+"""The columns of a record: where each lies in its files, what it may hold, and how that is checked."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any, Final
 
 from results.errors import RecordError
@@ -41,7 +41,8 @@ class Column:
     """One column of the records frame.
 
     ``section`` is the mapping of result.json that holds it, or empty for the top level. ``nullable`` allows null
-    for every run. A run that did not complete may lack its sections altogether, and its times and environment.
+    for every run, ``may_lack`` allows that the field is not there: it came later than the first runs. A run that did
+    not complete may lack its sections altogether, and its times and environment.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     nullable: bool = False
     optional_unless_completed: bool = False
     choices: tuple[str, ...] = ()
+    may_lack: bool = False
 
     @property
     def field(self) -> str:
@@ -66,12 +68,21 @@ class Column:
         return f"{kind} or null" if self.nullable else kind
 
 
-def _in(section: str, name: str, types: tuple[type, ...], dtype: str, key: str = "", nullable: bool = False) -> Column:
-    return Column(name, types, dtype, section, key, nullable, optional_unless_completed=True)
+def _in(
+    section: str,
+    name: str,
+    types: tuple[type, ...],
+    dtype: str,
+    key: str = "",
+    nullable: bool = False,
+    may_lack: bool = False,
+) -> Column:
+    return Column(name, types, dtype, section, key, nullable, optional_unless_completed=True, may_lack=may_lack)
 
 
 COLUMNS: Final = (
     Column("run_id", (str,), "str"),
+    Column("protocol", (int,), "int64"),
     Column("status", (str,), "str", choices=STATUSES),
     Column("message", (str,), "str"),
     Column("task", (str,), "str"),
@@ -79,8 +90,8 @@ COLUMNS: Final = (
     Column("family", (str,), "str"),
     Column("seed", (int,), "int64"),
     Column("config_id", (str,), "str"),
-    Column("spec", (dict,), "object"),
-    Column("changed", (dict,), "object"),
+    Column("spec", (dict,), "str"),
+    Column("changed", (dict,), "str"),
     Column("metric", (str,), "str"),
     Column("direction", (str,), "str", choices=DIRECTIONS),
     Column("floor", _NUMBER, "float64"),
@@ -93,7 +104,9 @@ COLUMNS: Final = (
     _in("cost", "epochs", _NUMBER, "float64"),
     _in("cost", "num_parameters", (int,), "Int64"),
     _in("cost", "flops_per_step", _NUMBER, "float64", nullable=True),
+    _in("cost", "flops_per_example", _NUMBER, "float64", nullable=True, may_lack=True),
     _in("cost", "peak_memory_mib", _NUMBER, "float64", nullable=True),
+    _in("cost", "energy_joules", _NUMBER, "float64", nullable=True, may_lack=True),
     _in("cost", "device", (str,), "str"),
     Column("determinism", (str,), "str", choices=DETERMINISM[:2]),
     _in("digests", "weights_digest", (str,), "str", "weights"),
@@ -104,13 +117,23 @@ COLUMNS: Final = (
     Column("started_at", (str,), "datetime64[us, UTC]", optional_unless_completed=True),
     Column("finished_at", (str,), "datetime64[us, UTC]", optional_unless_completed=True),
 )
-"""Every column that is read as it stands; `results.records.load_records` documents those that it derives."""
+"""Every column that is read from result.json; `results.records.load_records` documents those that it derives."""
+
+TUNING_ROLES: Final = ("winner", "default")
+TUNING_COLUMNS: Final = (
+    Column("study", (str,), "str"),
+    Column("tuning_role", (str,), "str", key="role", choices=TUNING_ROLES),
+    Column("tuning_trials", (int,), "Int64", key="num_trials"),
+    Column("tuning_seconds", _NUMBER, "float64", key="seconds"),
+    Column("tuning_device_seconds", _NUMBER, "float64", key="device_seconds"),
+)
+"""What tuning.json says of the search behind a run; empty where there is no such file."""
 
 SECTIONS: Final = ("scores", "selection", "cost", "digests", "files")
 
 
 def section_of(
-    name: str, records: Sequence[dict[str, Any]], folders: Sequence[Path], done: Sequence[bool]
+    name: str, records: Sequence[dict[str, Any]], folders: Sequence[PurePath], done: Sequence[bool]
 ) -> list[dict[str, Any]]:
     """Return one section of every record; empty where a run that did not complete has none.
 
@@ -129,9 +152,16 @@ def section_of(
 
 
 def values_of(
-    column: Column, sources: Sequence[dict[str, Any]], folders: Sequence[Path], done: list[bool]
+    column: Column,
+    sources: Sequence[dict[str, Any]],
+    folders: Sequence[PurePath],
+    done: Sequence[bool],
+    *,
+    file: str = "result.json",
 ) -> list[Any]:
     """Return a checked column; ``sources`` are the records or their section, ``done`` says which runs completed.
+
+    ``file`` names the file in errors.
 
     Raises:
         RecordError: A value is missing, has another type, is not finite or is none of the choices.
@@ -147,13 +177,15 @@ def values_of(
             allowed = (column.nullable and value is None) or (
                 column.optional_unless_completed and not done[index] and absent
             )
+            allowed = allowed or (column.may_lack and value is MISSING)
             if not allowed:
-                raise broken(folders[index], column.field, column.law(), value)
+                raise broken(folders[index], column.field, column.law(), value, file=file)
             values[index] = None
-    if column.choices:
-        _check(values, lambda value: value in column.choices, column, folders)
-    elif int in column.types:
-        _check(values, is_finite, column, folders)
+    law = is_finite if int in column.types else (lambda value: value in column.choices) if column.choices else None
+    if law is not None:
+        for index, value in enumerate(values):
+            if not law(value):
+                raise broken(folders[index], column.field, column.law(), value, file=file)
     return values
 
 
@@ -162,13 +194,7 @@ def is_finite(value: float | None) -> bool:
     return value is None or (-(2**63) <= value < 2**63 if type(value) is int else math.isfinite(value))
 
 
-def broken(folder: Path, field: str, law: str, value: object, *, file: str = "result.json") -> RecordError:
+def broken(folder: PurePath, field: str, law: str, value: object, *, file: str = "result.json") -> RecordError:
     """Build the error for one field of one file."""
     got = "it is missing" if value is MISSING else f"it is {value!r}"
     return RecordError(f"`{field}` in {folder / file} must be {law}, but {got}. {WAY_OUT}")
-
-
-def _check(values: list[Any], law: Callable[[Any], bool], column: Column, folders: Sequence[Path]) -> None:
-    for value, folder in zip(values, folders, strict=True):
-        if not law(value):
-            raise broken(folder, column.field, column.law(), value)

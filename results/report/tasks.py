@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, Final
@@ -91,7 +92,7 @@ def task_view(ranked: Ranked, task_id: str, colours: Mapping[int, int], figures:
     """
     runs = [run for group in ranked.runs for run in group]
     failures = [run for run in runs if run["status"] != "completed"]
-    shared = shared_settings([group[0]["changed"] for group in ranked.runs])
+    shared = shared_settings([json.loads(group[0]["changed"]) for group in ranked.runs])
     strips = _strips(ranked, colours)
     scale = strip_scale(strips, percent=is_percent(ranked.metric))
     columns = columns_of(ranked.table)
@@ -126,7 +127,7 @@ def _row(
 ) -> Row:
     shown = ranked.table.iloc[position]
     runs = ranked.runs[position]
-    changed = runs[0]["changed"]
+    changed = json.loads(runs[0]["changed"])
     own = {name: value for name, value in changed.items() if name not in shared}
     above = ranked.runs[position - 1][0] if position else None
     return Row(
@@ -139,7 +140,7 @@ def _row(
         strip=drawn,
         cells=[column.cells[position] for column in columns],
         above="" if above is None else f"row {position}, {above['family']}",
-        differences=[] if above is None else differences(above["spec"], runs[0]["spec"]),
+        differences=[] if above is None else differences(json.loads(above["spec"]), json.loads(runs[0]["spec"])),
         changed=setting_text(changed),
         runs=run_views(runs[:MAX_RUNS], ranked.metric),
         num_runs=len(runs),

@@ -163,6 +163,7 @@ def test_columns_types_and_attributes_are_those_documented(runs):
     table = board(runs)
     assert {name: str(dtype) for name, dtype in table.dtypes.items()} == LEADERBOARD_COLUMNS
     assert table.attrs == {
+        "view": "task",
         "task": "digits",
         "metric": "accuracy",
         "direction": "maximize",
@@ -171,6 +172,10 @@ def test_columns_types_and_attributes_are_those_documented(runs):
         "num_runs": 2,
         "num_failed": 1,
         "num_untested": 0,
+        "num_varied": 0,
+        "level": 0.95,
+        "num_seeds": None,
+        "minimum_detectable": None,
     }
 
 
@@ -216,7 +221,7 @@ def test_runs_on_different_data_never_share_a_table(make_runs):
 def test_a_task_whose_defaults_changed_is_refused(runs):
     runs.add()
     runs.add(seed=1, spec={"task": {"name": "digits", "length": 40}})
-    with pytest.raises(LeaderboardError, match=r"share its settings.*'length': 40"):
+    with pytest.raises(LeaderboardError, match=r'share its settings.*"length":40'):
         board(runs)
 
 

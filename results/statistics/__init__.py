@@ -1,0 +1,1 @@
+"""Statistics of scores: intervals, aggregates across tasks, comparisons over shared seeds, ranks, best of k trials."""
