@@ -6,7 +6,23 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+
+class WriteError(OSError):
+    """A file of this project's own could not be written; it names the path. An `OSError` of a task's code is none."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of what happens to ``path`` meanwhile into a `WriteError`."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def write_bytes(path: Path, content: bytes) -> str:
@@ -16,21 +32,22 @@ def write_bytes(path: Path, content: bytes) -> str:
     leaves a truncated file under the final name); file and directory are synced before this returns.
 
     Raises:
-        OSError: The directory is missing, read-only or full; nothing is left behind then.
+        WriteError: The directory is missing, read-only or full; nothing is left behind then.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-    sync_directory(path.parent)
+    with writing(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+            raise
+        sync_directory(path.parent)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -164,6 +164,14 @@ class Task(Settings, ABC):
         A process that searches hyper-parameters never asks for ``test``.
         """
 
+    def check_split(self, split: SplitName) -> None:
+        """Raise `UserError` where the data of ``split`` is missing or damaged, without keeping any of it.
+
+        Asked of test before a run begins: no training may end without its scores for want of a file. By default
+        nothing is looked at, as for data that is generated; a task that reads files of their own for a split
+        overrides this.
+        """
+
     def score(self, predictions: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the card's metrics and the loss by name, from the predictions for a whole split.
 

@@ -43,14 +43,17 @@ class Cifar10(PublishedImages):
     citation = "Krizhevsky, 2009, Learning multiple layers of features from tiny images, University of Toronto"
     class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
+    def part_files(self, part: SplitName) -> list[str]:
+        """Return the names of the files, in their order."""
+        prefix = "data_batch" if part == "train" else "test_batch"
+        return [file for file in self.publication.files if file.startswith(prefix)]
+
     def read_part(self, part: SplitName) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read images and labels of the published ``train`` or ``test`` part, in the order of the files."""
         import numpy as np
 
         from tasks.sources import cifar
 
-        prefix = "data_batch" if part == "train" else "test_batch"
-        names = [file for file in self.publication.files if file.startswith(prefix)]
-        parts = [cifar.decode(files.read(self.publication, file), file) for file in names]
+        parts = [cifar.decode(files.read(self.publication, file), file) for file in self.part_files(part)]
         images, labels = zip(*parts, strict=True)
         return np.concatenate(images), np.concatenate(labels)

@@ -84,7 +84,6 @@ def _places(root: Path) -> Iterator[str]:
 
 def _runs(root: Path) -> Iterator[str]:
     """Compare every file of every finished run with its sha256."""
-    from suite.runs.execute import RESUMABLE
     from suite.runs.folder import Store
 
     for folder in Store(root).folders():
@@ -97,9 +96,8 @@ def _runs(root: Path) -> Iterator[str]:
         if damaged:
             names = ", ".join(damaged)
             yield f"{folder.run_id}: {names} must match the sha256 in result.json; `boltbench run --force` mends it."
-        if (
-            status in RESUMABLE and status != "planned"
-        ):  # a plan that was stopped has runs yet to make: nothing is wrong
+        # A plan that was stopped has runs yet to make: nothing is wrong.
+        if folder.can_go_on() and status != "planned":
             yield f"{folder.run_id} is {status}; `boltbench resume` goes on with it."
         if folder.owner() is None:
             for leftover in folder.path.rglob("*.tmp"):
@@ -108,8 +106,7 @@ def _runs(root: Path) -> Iterator[str]:
 
 def _mlflow(root: Path) -> Iterator[str]:
     """Check the database, and that it holds every finished run once."""
-    from suite.runs.execute import RESUMABLE
-    from suite.runs.folder import Store
+    from suite.runs.folder import RESUMABLE, Store
     from suite.runs.mirror import Mirror, default_tracking_uri
 
     store = Store(root)

@@ -22,7 +22,6 @@ def main(arguments: Namespace) -> int:
     """Resume, then reconcile."""
     from suite.commands.session import mirror_quietly, run_all
     from suite.commands.shared import load_plugins, open_store
-    from suite.runs.execute import RESUMABLE
     from suite.runs.mirror import Mirror
     from suite.runs.prepare import prepare
     from suite.runs.replay import read_spec
@@ -40,7 +39,7 @@ def main(arguments: Namespace) -> int:
         if status == "damaged":
             complain(f"{folder.run_id}  is damaged; `boltbench doctor` says how.")
             unprepared += 1
-        if status not in RESUMABLE:
+        if not folder.can_go_on():
             continue
         try:
             spec, execution = read_spec(folder)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
-from suite.atomic import sha256_of, write_bytes, write_text
+from suite.atomic import sha256_of, write_bytes, write_text, writing
 from suite.errors import UserError
 
 NUM_KEPT = 2
@@ -43,8 +43,9 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a checkpoint, its checksum first, so that no moment shows a file that seems whole and is not."""
-        _checksum(Path(path)).unlink(missing_ok=True)
-        Path(path).unlink(missing_ok=True)
+        with writing(Path(path)):
+            _checksum(Path(path)).unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
 
     def _write(self, path: Path, content: bytes) -> None:
         digest = write_bytes(path, content)

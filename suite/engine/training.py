@@ -17,6 +17,7 @@ import lightning
 import torch
 from torch import Tensor
 
+from suite.atomic import writing
 from suite.batch import Block
 from suite.engine.budget import Budget
 from suite.engine.checkpoints import BackgroundCheckpointIO, checkpoint_path, checkpoints, latest_intact
@@ -288,7 +289,8 @@ class _BlockEdge(lightning.Callback):
 
     def _save(self, trainer: lightning.Trainer) -> None:
         training = self.training
-        training.checkpoint_directory.mkdir(exist_ok=True)
+        with writing(training.checkpoint_directory):
+            training.checkpoint_directory.mkdir(exist_ok=True)
         trainer.save_checkpoint(checkpoint_path(training.checkpoint_directory, training.state.step))
         self._last_checkpoint = time.perf_counter()
 

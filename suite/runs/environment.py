@@ -37,7 +37,7 @@ TOOLS = ("pandas", "optuna", "mlflow", "matplotlib", "rich")
 """Packages that only handle what is there."""
 CORE_SOURCES = (
     *("batch.py", "layers.py", "learner.py", "metrics.py", "seeds.py", "targets.py", "task.py", "regularizer.py"),
-    *("engine/*.py", "runs/prepare.py", "runs/execute.py"),
+    *("engine/*.py", "runs/prepare.py", "runs/execute.py", "runs/scoring.py"),
 )
 """The files under suite/ that decide a result whatever the task and family."""
 

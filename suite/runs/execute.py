@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import io
-import math
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from suite.atomic import write_bytes, write_text
+from suite.atomic import WriteError, write_text
 from suite.engine.checkpoints import AtomicCheckpointIO, checkpoints, latest_intact
 from suite.engine.data import ResidentSplit
 from suite.engine.devices import configure_torch, peak_memory_mib, reset_peak_memory
-from suite.engine.evaluation import evaluate
 from suite.engine.progress import Row, TrainingState
 from suite.engine.training import Training
 from suite.layers import count_parameters
 from suite.learner import Learner
 from suite.runs.environment import fingerprint
-from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, METRICS, PREDICTIONS, SPEC, WEIGHTS, RunFolder
-from suite.runs.metrics_log import JsonlMetricsLog, read_curves
+from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, METRICS, RESUMABLE, SPEC, TRAINED, RunFolder
+from suite.runs.metrics_log import JsonlMetricsLog
 from suite.runs.prepare import Prepared
+from suite.runs.scoring import keep_trained, read_trained, save_weights, score
 from suite.spec import PROTOCOL
 
 SCHEMA = 1
 """Version of result.json's layout."""
-
-RESUMABLE = ("planned", "interrupted", "lost")
-"""Statuses of a run that `boltbench resume` goes on with."""
 
 
 def execute(
@@ -63,7 +56,8 @@ def execute(
 
     Raises:
         RunBusyError: Another process is making this run.
-        OSError: The folder could not be written; the run stays as it is, to be resumed.
+        OSError: The folder could not be written; the run stays as it is, to be resumed. What a task's or a family's
+            code raises is no such thing, and makes the run failed.
     """
     hooks = {
         "should_stop": should_stop,
@@ -73,7 +67,7 @@ def execute(
     }
     with folder.hold():
         earlier = None if force else folder.result()
-        if earlier is not None and earlier["status"] not in RESUMABLE:
+        if earlier is not None and not folder.can_go_on():
             return earlier, False
         if force:
             folder.clear()
@@ -84,16 +78,13 @@ def execute(
         reset_peak_memory(prepared.device)
         try:
             result = _train_and_score(prepared, folder, hooks)
-        except OSError:  # a full disk says nothing about the model: no result is written, and a resume goes on
+        except WriteError:  # a full disk says nothing about the model: no result is written, and a resume goes on
             raise
         except Exception as error:  # whatever breaks a run is recorded as its outcome; it must not end a plan
-            status = "out-of-memory" if _is_out_of_memory(error) else "failed"
-            write_text(folder.path / ERROR, traceback.format_exc())
-            result = {"status": status, "message": f"{type(error).__name__}: {error}".strip()[:2000], "scores": {}}
+            result = _failure(folder, error)
         record = _record(prepared, folder, environment, result, started)
         folder.write_json("result.json", record)
-        if record["status"] not in RESUMABLE:
-            _drop_resume_files(folder)
+        _drop_resume_files(folder, record["status"])
         return record, True
 
 
@@ -103,7 +94,9 @@ def _start(prepared: Prepared, folder: RunFolder, started: str) -> dict[str, Any
     (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
     environment = fingerprint(prepared.spec, prepared.device, data_sha256=prepared.card.sha256)
     before = folder.environment()
-    resumes = before is not None and latest_intact(folder.path / CHECKPOINTS) is not None
+    resumes = before is not None and (
+        latest_intact(folder.path / CHECKPOINTS) is not None or read_trained(folder) is not None
+    )
     earlier_ids: list[str] = before["earlier_environment_ids"] if before is not None and resumes else []
     if before is not None and resumes and before["environment_id"] != environment["environment_id"]:
         earlier_ids = [*earlier_ids, before["environment_id"]]
@@ -114,10 +107,35 @@ def _start(prepared: Prepared, folder: RunFolder, started: str) -> dict[str, Any
 
 
 def _train_and_score(prepared: Prepared, folder: RunFolder, hooks: dict[str, Any]) -> dict[str, Any]:
-    learner = prepared.build_learner()
+    """Train, unless an earlier attempt came to the end of it, and score what was selected."""
+    learner, val = prepared.build_learner(), prepared.resident("val")
+    found = read_trained(folder)
+    if found is None:
+        result, weights = _train(prepared, folder, learner, val, hooks)
+        if result["status"] != "completed":
+            return result
+        result["digests"] = {"weights": save_weights(folder, weights)}
+    else:
+        result, weights = found
+    try:
+        return result | score(prepared, folder, learner, weights, val, result["digests"])
+    except WriteError:
+        raise
+    except Exception as error:  # the training is not to blame: its cost counts, and `boltbench resume` scores again
+        keep_trained(folder, result)
+        return result | _failure(folder, error)
+
+
+def _train(
+    prepared: Prepared,
+    folder: RunFolder,
+    learner: Learner,
+    val: ResidentSplit | None,
+    hooks: dict[str, Any],
+) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
+    """Return how the training ended, without scores, and the selected weights."""
     train = prepared.resident("train")
     assert train is not None, "a task has training examples"
-    val = prepared.resident("val")
     spec = prepared.spec
     log = JsonlMetricsLog(folder.path / METRICS)
     training = Training(
@@ -139,11 +157,17 @@ def _train_and_score(prepared: Prepared, folder: RunFolder, hooks: dict[str, Any
     finally:
         log.close()
     state = training.state
-    result: dict[str, Any] = {
+    best = spec.evaluation.selection == "best-val"
+    selection = {
+        "rule": spec.evaluation.selection,
+        "step": state.best_step if best else state.step,
+        "epoch": state.best_epoch if best else state.epoch,
+    }
+    return {
         "status": outcome.status,
         "message": outcome.message,
         "scores": {},
-        "selection": None,
+        "selection": selection if outcome.status == "completed" else None,
         "cost": {
             "seconds": round(state.seconds, 3),
             "steps": state.step,
@@ -153,61 +177,14 @@ def _train_and_score(prepared: Prepared, folder: RunFolder, hooks: dict[str, Any
             "peak_memory_mib": round(peak_memory_mib(prepared.device), 1),
             "device": prepared.device.type,
         },
-    }
-    if outcome.status == "completed":
-        result |= _score(prepared, folder, learner, weights, val, state)
-    return result
+    }, weights
 
 
-def _score(
-    prepared: Prepared,
-    folder: RunFolder,
-    learner: Learner,
-    weights: Mapping[str, Tensor],
-    val: ResidentSplit | None,
-    state: TrainingState,
-) -> dict[str, Any]:
-    """Load the selected weights and read the test split, once; a trial of a search never does."""
-    spec = prepared.spec
-    how: dict[str, Any] = {"batch_size": spec.evaluation.batch_size, "score": spec.task.score}
-    learner.to(prepared.device)  # Lightning leaves a GPU's learner on the CPU
-    learner.load_selected_weights(weights)
-    digests: dict[str, str | None] = {"weights": _save_weights(folder, weights), "predictions": None}
-    scores: dict[str, float] = {}
-    if val is not None:
-        found, _ = evaluate(learner, val, noise_seed=prepared.evaluation_seed("val"), **how)
-        scores |= {f"val/{name}": value for name, value in found.items()}
-    test = prepared.resident("test") if spec.evaluation.test else None
-    if test is not None:
-        found, predictions = evaluate(learner, test, noise_seed=prepared.evaluation_seed("test"), **how)
-        scores |= {f"test/{name}": value for name, value in found.items()}
-        digests["predictions"] = _save_predictions(folder, predictions, test.targets)
-    broken = [f"{name} was {value}" for name, value in scores.items() if not math.isfinite(value)]
-    if broken:  # weights can leave the numbers in the very last step, where no loss sees it
-        return {"status": "diverged", "message": f"{', '.join(broken)}.", "scores": {}}
-    best = spec.evaluation.selection == "best-val"
-    return {
-        "scores": scores,
-        "selection": {
-            "rule": spec.evaluation.selection,
-            "step": state.best_step if best else state.step,
-            "epoch": state.best_epoch if best else state.epoch,
-        },
-        "digests": {**digests, "metrics": read_curves(folder.path / METRICS).digest()},
-    }
-
-
-def _save_weights(folder: RunFolder, weights: Mapping[str, Tensor]) -> str:
-    return write_bytes(
-        folder.path / WEIGHTS,
-        safetensors.torch.save({name: tensor.cpu().contiguous() for name, tensor in weights.items()}),
-    )
-
-
-def _save_predictions(folder: RunFolder, predictions: Tensor, targets: Tensor) -> str:
-    buffer = io.BytesIO()
-    np.savez(buffer, predictions=predictions.float().cpu().numpy(), targets=targets.cpu().numpy())
-    return write_bytes(folder.path / PREDICTIONS, buffer.getvalue())
+def _failure(folder: RunFolder, error: Exception) -> dict[str, Any]:
+    """Keep the traceback of ``error`` and return the outcome that it is."""
+    write_text(folder.path / ERROR, "".join(traceback.format_exception(error)))
+    status = "out-of-memory" if _is_out_of_memory(error) else "failed"
+    return {"status": status, "message": f"{type(error).__name__}: {error}".strip()[:2000], "scores": {}}
 
 
 def _record(
@@ -245,10 +222,14 @@ def _record(
     }
 
 
-def _drop_resume_files(folder: RunFolder) -> None:
-    """Remove the checkpoints that only a resume needs: the run is over, and its result is on disk."""
+def _drop_resume_files(folder: RunFolder, status: str) -> None:
+    """Remove what only a resume needs: the run is over, and its result is on disk."""
+    if status in RESUMABLE:
+        return
     for path in checkpoints(folder.path / CHECKPOINTS):
         AtomicCheckpointIO().remove_checkpoint(path)
+    if status in ("completed", "diverged"):
+        (folder.path / TRAINED).unlink(missing_ok=True)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

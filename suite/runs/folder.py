@@ -24,10 +24,13 @@ WEIGHTS = "checkpoints/selected.safetensors"
 PREDICTIONS = "predictions.npz"
 RESULT = "result.json"
 REPLAY = "replay.json"
+TRAINED = "checkpoints/trained.json"
 ERROR = "error.txt"
 LOCK = ".lock"
 LOCK_SECONDS = 0.3
 """Longest wait for a run that another process seems to hold."""
+RESUMABLE = ("planned", "interrupted", "lost")
+"""Statuses of a run that `boltbench resume` goes on with; it also scores one again whose scoring failed."""
 
 
 class RunBusyError(UserError):
@@ -96,11 +99,11 @@ class RunFolder:
 
     def result(self) -> dict[str, Any] | None:
         """Return the result, or None while there is none; raise `UserError` when it is not readable."""
-        return self._read_json(RESULT)
+        return self.read_json(RESULT)
 
     def environment(self) -> dict[str, Any] | None:
         """Return the fingerprint of the run's last attempt, or None before the first."""
-        return self._read_json(ENVIRONMENT)
+        return self.read_json(ENVIRONMENT)
 
     def status(self) -> str:
         """Return the run's status.
@@ -117,6 +120,11 @@ class RunFolder:
         if self.owner() is not None:
             return "running"
         return "lost" if (self.path / ENVIRONMENT).is_file() else "planned"
+
+    def can_go_on(self) -> bool:
+        """Whether something is left to do: the training was cut off, or the scoring after it failed."""
+        status = self.status()
+        return status in RESUMABLE or (status in ("failed", "out-of-memory") and (self.path / TRAINED).is_file())
 
     def plan(self, spec: str) -> None:
         """Put the spec of a run that is about to be made here, unless there is one."""
@@ -141,8 +149,9 @@ class RunFolder:
         return [name for name, digest in expected.items() if found.get(name) != digest]
 
     def withdraw_result(self) -> None:
-        """Take an earlier result back before files change that it vouches for."""
-        (self.path / RESULT).unlink(missing_ok=True)
+        """Take an earlier result and its error back before files change that it vouches for."""
+        for name in (RESULT, ERROR):
+            (self.path / name).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget an earlier result, its proof first, so that no moment shows a result beside newer files."""
@@ -191,7 +200,12 @@ class RunFolder:
     def _owner_text(self) -> str:
         return (self.path / LOCK).read_text().strip() or "another process"
 
-    def _read_json(self, name: str) -> dict[str, Any] | None:
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Return the content of one of the folder's files, or None where there is none.
+
+        Raises:
+            UserError: It is no JSON object.
+        """
         path = self.path / name
         try:
             value = json.loads(path.read_bytes())

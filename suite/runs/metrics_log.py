@@ -10,20 +10,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from suite.atomic import writing
 from suite.engine.progress import Row
 from suite.errors import UserError
 
 
 class JsonlMetricsLog:
-    """Appends rows to a file. A kill can tear the last line only, and a resume cuts back to a checkpoint's position."""
+    """Appends rows to a file. A kill can tear the last line only, and a resume cuts back to a checkpoint's position.
+
+    Every method raises `WriteError` when the file cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab+")
+        self._path = path
+        with writing(path):
+            self._file = path.open("ab+")
 
     def append(self, row: Row) -> None:
         """Write one row through to the operating system: a killed process loses none."""
-        self._file.write(_line(row.to_mapping()))
-        self._file.flush()
+        with writing(self._path):
+            self._file.write(_line(row.to_mapping()))
+            self._file.flush()
 
     def position(self) -> int:
         """Return the file's length in bytes."""
@@ -31,12 +38,14 @@ class JsonlMetricsLog:
 
     def sync(self) -> None:
         """Wait until the rows so far are on disk."""
-        os.fsync(self._file.fileno())
+        with writing(self._path):
+            os.fsync(self._file.fileno())
 
     def rewind(self, position: int) -> None:
         """Cut the file back to ``position`` bytes."""
-        self._file.truncate(position)
-        self._file.seek(0, os.SEEK_END)
+        with writing(self._path):
+            self._file.truncate(position)
+            self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
         """Sync and close the file."""

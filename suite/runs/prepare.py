@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -103,9 +105,28 @@ class Prepared:
 @functools.lru_cache(maxsize=8)
 def load_splits(task: Task, names: tuple[SplitName, ...]) -> Splits:
     """Load splits once per process; the runs of a plan share them. Raise `UserError` when an input is not finite."""
-    splits = task.load(names)
+    with _reading(task):
+        splits = task.load(names)
     check_finite(splits)
     return splits
+
+
+@functools.lru_cache(maxsize=8)
+def check_split(task: Task, name: SplitName) -> None:
+    """Raise `UserError` where a split could not be loaded later; done once per process, and nothing is kept."""
+    with _reading(task):
+        task.check_split(name)
+
+
+@contextlib.contextmanager
+def _reading(task: Task) -> Iterator[None]:
+    """Turn what the system says of files that a task reads into the user's terms."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The data of the task {task.name!r} must be readable, but got {type(error).__name__}: {error}."
+        ) from error
 
 
 def prepare(spec: RunSpec, execution: Execution) -> Prepared:
@@ -115,7 +136,8 @@ def prepare(spec: RunSpec, execution: Execution) -> Prepared:
         UserError: The pair does not fit, the data is missing, the budget or selection rule makes no sense, or this
             machine lacks the device. Nothing has been created then.
     """
-    card = spec.task.card()
+    with _reading(spec.task):
+        card = spec.task.card()
     reason = spec.family.misfit(card)
     if reason is not None:
         raise UserError(
@@ -150,6 +172,8 @@ def prepare(spec: RunSpec, execution: Execution) -> Prepared:
     )
     load_splits(spec.task, ("train",))
     load_splits(spec.task, ("val",))
+    if spec.evaluation.test:
+        check_split(spec.task, "test")
     try:
         flops_per_step = _probe(prepared)
     except (RuntimeError, TypeError) as error:

@@ -97,6 +97,10 @@ class Reconstruction(Task):
             corrupt=self._corrupt_batch if self.is_corrupted else None,
         )
 
+    def check_split(self, split: SplitName) -> None:
+        """Check the original task's split."""
+        self.original().check_split(split)
+
     def digest(self) -> str:
         """Return the digest over the pictures that were found and these settings."""
         return self._digest(self.original().digest())

@@ -23,15 +23,16 @@ class PublishedIdx(PublishedImages):
     num_val = 5000
     num_test = 10000
 
+    def part_files(self, part: SplitName) -> list[str]:
+        """Return the names of the images' and the labels' file."""
+        prefix = "train" if part == "train" else "t10k"
+        return [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
+
     def read_part(self, part: SplitName) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read images ``[examples, 1, height, width]`` and labels of the published ``train`` or ``test`` part."""
         import numpy as np
 
         from tasks.sources import idx
 
-        prefix = "train" if part == "train" else "t10k"
-        arrays = []
-        for file in (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"):
-            arrays.append(idx.decode(files.read(self.publication, file), file))
-        images, labels = arrays
+        images, labels = (idx.decode(files.read(self.publication, file), file) for file in self.part_files(part))
         return images[:, None], labels.astype(np.int64)

@@ -40,6 +40,10 @@ class PublishedImages(Task):
     """Version of decoding and split, part of the digest (a change of either is a new task, never a new version)."""
 
     @abstractmethod
+    def part_files(self, part: SplitName) -> list[str]:
+        """Return the names of the files that hold the published ``train`` or ``test`` part."""
+
+    @abstractmethod
     def read_part(self, part: SplitName) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read the published ``train`` or ``test`` part: images ``[examples, *image_shape]`` and labels."""
 
@@ -72,6 +76,11 @@ class PublishedImages(Task):
         from tasks.sources.splits import published
 
         return published(splits, self._read_checked, num_val=0 if self.full_train else self.num_val)
+
+    def check_split(self, split: SplitName) -> None:
+        """Raise `UserError` where a file that ``split`` comes from is missing, or all copies of it are damaged."""
+        for file in self.part_files("test" if split == "test" else "train"):
+            files.read(self.publication, file)
 
     def digest(self) -> str:
         """Read and decode every file; return the digest of what was found. A damaged file is a `UserError`."""

@@ -9,7 +9,7 @@ import torch
 
 from suite.cli import main
 from suite.engine.evaluation import evaluate
-from suite.runs import execute as execute_module
+from suite.runs import scoring
 from suite.runs.folder import RunFolder, Store
 
 
@@ -32,7 +32,7 @@ def test_a_generator_is_tested_on_other_samples_than_it_was_selected_on(monkeypa
         seen.append(samples)
         return scores, samples
 
-    monkeypatch.setattr(execute_module, "evaluate", recording)
+    monkeypatch.setattr(scoring, "evaluate", recording)
     small = ["--family.generator_width", "16", "--family.discriminator_width", "8", "--budget.steps", "5"]
     assert main(["run", "ring", "gan", "--task.num_train", "2000", *small]) == 0
     val, test = seen

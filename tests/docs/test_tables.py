@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 from docs import tables
-from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, LOCK, METRICS, PREDICTIONS, REPLAY, RESULT, SPEC, WEIGHTS
+from suite.runs.folder import (
+    CHECKPOINTS,
+    ENVIRONMENT,
+    ERROR,
+    LOCK,
+    METRICS,
+    PREDICTIONS,
+    REPLAY,
+    RESULT,
+    SPEC,
+    TRAINED,
+    WEIGHTS,
+)
 from tests.commands.front import Front
 from tests.docs.pages import PAGES, ROOT, SPAN, name_of
 
@@ -60,14 +72,14 @@ def test_every_field_of_a_result_is_explained_and_no_other(front: Front) -> None
 
 def test_every_file_of_a_run_folder_is_explained_and_no_other() -> None:
     resumed_from = f"{CHECKPOINTS}/step-*.ckpt"
-    files = {SPEC, ENVIRONMENT, METRICS, WEIGHTS, resumed_from, PREDICTIONS, RESULT, REPLAY, ERROR, LOCK}
+    files = {SPEC, ENVIRONMENT, METRICS, WEIGHTS, resumed_from, PREDICTIONS, RESULT, REPLAY, TRAINED, ERROR, LOCK}
     assert rows_of("docs/run-folder.md", "Files") == files
     assert rows_of("README.md", "A run folder") < files
 
 
 def test_every_status_is_explained_with_what_resume_does() -> None:
     from results.schema import STATUSES
-    from suite.runs.execute import RESUMABLE
+    from suite.runs.folder import RESUMABLE
 
     explained = rows_of("docs/run-folder.md", "Statuses")
     assert explained == {*STATUSES, *RESUMABLE, "running"}

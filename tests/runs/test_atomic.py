@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.atomic import sha256_of, write_bytes, write_text
+from suite.atomic import WriteError, sha256_of, write_bytes, write_text
 
 
 @given(content=st.binary(max_size=3000))
@@ -39,8 +39,9 @@ def test_a_reader_never_sees_half_of_a_write(tmp_path: Path) -> None:
 
 
 def test_a_write_into_a_missing_folder_is_an_error_and_makes_none(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(WriteError, match="No such file") as caught:
         write_text(tmp_path / "absent" / "text", "x")
+    assert caught.value.filename == str(tmp_path / "absent" / "text")
     assert list(tmp_path.iterdir()) == []
 
 

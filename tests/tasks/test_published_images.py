@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from suite.cli import main
 from suite.errors import DataMissingError, UserError
 from suite.task import TASKS
 from tasks.sources import cifar, files, idx
@@ -137,6 +138,31 @@ def test_test_files_are_not_opened_for_train_and_val(
     assert set(idx_task().load(("train", "val")).by_name) == {"train", "val"}
     with pytest.raises(DataMissingError, match="t10k-images"):
         idx_task().load(("test",))
+
+
+@pytest.mark.parametrize("content", [None, b"other"])
+def test_a_test_file_that_is_missing_or_damaged_is_found_before_a_run_begins(
+    idx_task: Any,
+    idx_contents: dict[str, bytes],
+    put: Put,
+    bare_machine: Path,
+    content: bytes | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put(bare_machine / "data" / "tiny", idx_contents)
+    path = bare_machine / "data" / "tiny" / "t10k-labels-idx1-ubyte"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    TASKS.add(idx_task)
+    try:
+        assert main(["run", "tiny", "linear"]) == 2
+    finally:
+        TASKS.remove("tiny")
+    said = capsys.readouterr().err
+    assert "t10k-labels-idx1-ubyte" in said
+    assert "boltbench data fetch tiny" in said
+    assert not (bare_machine / "runs").exists()
 
 
 def test_full_train_is_the_published_train_in_its_order_with_an_empty_val(
