@@ -59,7 +59,7 @@ class ResidentSplit:
     @classmethod
     def place(cls, split: Split, splits: Splits, device: torch.device) -> ResidentSplit:
         """Copy ``split`` to ``device``."""
-        inputs, targets = split.inputs.to(device), split.targets.to(device)
+        inputs, targets = placed(split.inputs, device), placed(split.targets, device)
         if splits.mean is None or splits.std is None:  # tokens
             return cls(inputs, targets, None, None)
         mean, std = splits.mean.to(device), splits.std.to(device)
@@ -97,6 +97,15 @@ class ResidentSplit:
         """Yield all examples in their order."""
         for start in range(0, len(self), size):
             yield self.gather(slice(start, start + size))
+
+
+def placed(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return ``tensor`` on ``device``; windows that overlap stay views of one text there, as they are here."""
+    held = tensor.untyped_storage().nbytes()
+    if tensor.device == device or tensor.numel() * tensor.element_size() <= held:
+        return tensor.to(device)
+    flat = tensor.as_strided((held // tensor.element_size(),), (1,), 0).to(device)
+    return flat.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
 
 
 def epoch_order(seed: int, epoch: int, num_examples: int, *, shuffle: bool) -> Tensor:

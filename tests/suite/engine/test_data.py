@@ -12,7 +12,7 @@ from torch import Tensor
 
 from suite.batch import Block
 from suite.engine.budget import steps_per_epoch
-from suite.engine.data import BlockLoader, Data, ResidentSplit, check_finite, epoch_order
+from suite.engine.data import BlockLoader, Data, ResidentSplit, check_finite, epoch_order, placed
 from suite.engine.pacing import Pacer
 from suite.errors import UserError
 from suite.task import Split, Splits
@@ -228,3 +228,21 @@ def test_adaptive_pacer_settles_on_blocks_of_50_to_200_milliseconds() -> None:
             steps = pacer.block_steps()
             pacer.observe(steps=steps, seconds=steps * step_seconds)
         assert 0.05 <= pacer.block_steps() * step_seconds <= 0.2
+
+
+def test_windows_of_one_text_stay_views_of_it_on_another_device() -> None:
+    text = torch.arange(1000)
+    windows = text[3:].unfold(0, 64, 1)
+    assert placed(windows, CPU) is windows
+    elsewhere = placed(windows, torch.device("meta"))
+    assert elsewhere.shape == windows.shape
+    assert elsewhere.untyped_storage().nbytes() == text.untyped_storage().nbytes()
+    copied = placed(windows, torch.device("cpu:0"))  # another name, so that it takes the way to another device
+    assert torch.equal(copied, windows)
+    assert torch.equal(copied.index_select(0, torch.tensor([5, 0, 933])), windows[[5, 0, 933]])
+
+
+def test_a_part_of_a_tensor_goes_to_another_device_without_the_rest() -> None:
+    part = torch.arange(1000).reshape(100, 10)[:7]
+    assert placed(part, torch.device("meta")).untyped_storage().nbytes() == 70 * 8
+    assert torch.equal(placed(part, torch.device("cpu:0")), part)
