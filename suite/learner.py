@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _NormBase
 
 from suite.batch import Batch, Block
 from suite.seeds import seed_torch
@@ -47,7 +48,7 @@ class Learner(lightning.LightningModule, ABC):
         self.after_step: list[Callable[[], None]] = []
         """Called after the optimiser's step."""
         self.averages: dict[str, Tensor] = {}
-        """Averaged parameters by name, which are scored and kept in place of the last ones; empty without averaging."""
+        """Averages of `averaged_tensors` by name, scored and kept in place of the last ones; empty without averaging."""
         self.weight_decay = 0.0
         self.weight_decay_scope: DecayScope = "all"
         self.patience: int | None = None
@@ -143,9 +144,17 @@ class Learner(lightning.LightningModule, ABC):
             parts["total"] = parts["total"] + penalty()
         return parts
 
+    def averaged_tensors(self) -> dict[str, Tensor]:
+        """Return what weight averaging averages: the parameters, and the running statistics of batch norm."""
+        found: dict[str, Tensor] = dict(self.named_parameters())
+        for path, module in self.named_modules():
+            if isinstance(module, _NormBase) and module.running_mean is not None and module.running_var is not None:
+                found |= {f"{path}.running_mean": module.running_mean, f"{path}.running_var": module.running_var}
+        return found
+
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Have the averaged parameters in place of the trained ones while entered."""
+        """Have the averages in place of the trained values while entered."""
         self._swap_averages()
         try:
             yield
@@ -153,8 +162,8 @@ class Learner(lightning.LightningModule, ABC):
             self._swap_averages()
 
     def _swap_averages(self) -> None:
-        for name, parameter in self.named_parameters() if self.averages else ():
-            parameter.data, self.averages[name] = self.averages[name], parameter.data
+        for name, tensor in self.averaged_tensors().items() if self.averages else ():
+            tensor.data, self.averages[name] = self.averages[name], tensor.data
 
     def selected_weights(self) -> dict[str, Tensor]:
         """Return copies of the weights that are scored: the averaged ones where there are any."""

@@ -4,11 +4,14 @@ import dataclasses
 import functools
 from typing import Annotated, ClassVar
 
-from torch.nn.utils import clip_grad_norm_
+import torch
 
 from suite.fields import Bounds, FloatDistribution
 from suite.learner import Learner
 from suite.regularizer import Regularizer
+
+EPSILON = 1e-6
+"""Added to the norm that the gradient has, as torch adds it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,10 +29,17 @@ class GradientClipping(Regularizer):
     """Largest norm of the whole gradient; none is off."""
 
     def attach(self, learner: Learner) -> None:
-        """Clip between backward and the optimiser's step."""
+        """Clip between backward and the optimiser's step; the norm is a buffer so that lanes may differ in it."""
         assert self.gradient_clipping is not None, "attached only when it is on"
-        learner.after_backward.append(functools.partial(_clip, learner, self.gradient_clipping))
+        learner.register_buffer("gradient_clipping", torch.tensor(self.gradient_clipping), persistent=False)
+        learner.after_backward.append(functools.partial(clip, learner))
 
 
-def _clip(learner: Learner, largest: float) -> None:
-    clip_grad_norm_(learner.parameters(), largest)
+@torch.no_grad()
+def clip(learner: Learner) -> None:
+    """Clip all gradients in place, to the bits of `torch.nn.utils.clip_grad_norm_`, which takes a Python float."""
+    gradients = [parameter.grad for parameter in learner.parameters() if parameter.grad is not None]
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    # A reciprocal and a product, as torch divides a number by a tensor: a quotient rounds otherwise.
+    share = (norm + EPSILON).reciprocal() * learner.get_buffer("gradient_clipping")
+    torch._foreach_mul_(gradients, share.clamp(max=1.0))

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from suite.batch import Batch
 from suite.engine.devices import Execution
 from suite.families.linear import Linear
+from suite.families.resnet import ResNet
 from suite.regularization.weight_averaging import WeightAveraging
 from suite.runs.execute import execute
 from suite.runs.folder import WEIGHTS, RunFolder
@@ -15,11 +18,12 @@ from suite.spec import RunSpec
 from tasks.digits import Digits
 
 
-def spec(decay: float) -> RunSpec:
+def spec(decay: float, family: str = "linear") -> RunSpec:
+    small = {"channels": [4]} if family == "resnet" else {}
     return RunSpec.from_mapping(
         {
             "task": "digits",
-            "family": "linear",
+            "family": {"name": family, **small},
             "regularization": {"weight_averaging": decay},
             "budget": {"epochs": 3},
         }
@@ -59,8 +63,31 @@ def test_averages_stand_in_for_the_weights_only_while_entered() -> None:
     torch.testing.assert_close(learner.selected_weights()["output.weight"], trained)
 
 
-def test_an_interrupted_run_keeps_its_average_bit_for_bit(tmp_path: Path) -> None:
-    prepared = prepare(spec(0.99), Execution(block_steps=7, checkpoint_seconds=0))
+def test_batch_norms_statistics_are_averaged_with_the_weights_as_torch_does() -> None:
+    learner = ResNet(channels=(4,), blocks=(1,)).build(Digits().card())
+    WeightAveraging(weight_averaging=0.9).attach(learner)
+    reference = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    learner.train()
+    for _ in range(4):
+        with torch.no_grad():
+            learner(torch.randn(8, 1, 8, 8) * 3 + 1)
+            for parameter in learner.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        learner.after_step[0]()
+        reference.update_parameters(learner)
+    last = learner.state_dict()
+    kept, expected = learner.selected_weights(), reference.module.state_dict()
+    statistics = [name for name in kept if name.endswith(("running_mean", "running_var"))]
+    assert len(statistics) == 6
+    for name in kept:
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(kept[name], expected[name])
+            assert not torch.allclose(kept[name], last[name])
+
+
+@pytest.mark.parametrize("family", ["linear", "resnet"])
+def test_an_interrupted_run_keeps_its_average_bit_for_bit(family: str, tmp_path: Path) -> None:
+    prepared = prepare(spec(0.99, family), Execution(block_steps=7, checkpoint_seconds=0))
     whole, _ = execute(prepared, RunFolder(tmp_path / "whole" / prepared.run_id))
     calls = iter(range(1000))
     cut = RunFolder(tmp_path / "cut" / prepared.run_id)
