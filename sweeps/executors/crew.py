@@ -7,6 +7,7 @@ import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -69,6 +70,10 @@ class Crew:
         self._places = places
         self._log_directory = log_directory
         self._selector = selectors.DefaultSelector()
+        self._alarm, self._bell = socket.socketpair()
+        for end in (self._alarm, self._bell):
+            end.setblocking(False)
+        self._selector.register(self._alarm, selectors.EVENT_READ, self._alarm)
         self._nursery: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
         self._can_fork = False
@@ -118,12 +123,19 @@ class Crew:
         """
         happened: list[Said | Died] = []
         for key, _ in self._selector.select(timeout):
-            member: Member | None = key.data
-            if member is None:
+            if key.data is self._alarm:
+                with contextlib.suppress(BlockingIOError):
+                    self._alarm.recv(2**16)
+            elif key.data is None:
                 self._listen_to_nursery(happened)
-            elif member.line.fileno() >= 0:  # else it was replaced a moment ago
-                self._listen(member, happened)
+            elif key.data.line.fileno() >= 0:  # else it was replaced a moment ago
+                self._listen(key.data, happened)
         return happened
+
+    def wake(self) -> None:
+        """Let a `turn` that waits return, or the next one; the one method that another thread may call."""
+        with contextlib.suppress(OSError):
+            self._bell.send(b"!")
 
     def close(self) -> None:
         """End every process; doing it again does nothing."""
@@ -142,6 +154,8 @@ class Crew:
             member.line.close()
         self.members.clear()
         self._selector.close()
+        self._alarm.close()
+        self._bell.close()
 
     def see_log(self) -> str:
         """Return the sentence that leads a person to the output."""

@@ -56,6 +56,7 @@ class LocalExecutor:
         self._crew = Crew(work, self._places, log_directory)
         self._desks = [_Desk() for _ in self._places]
         self._events: deque[Event] = deque()
+        self._is_woken = False
 
     @property
     def num_workers(self) -> int:
@@ -88,11 +89,12 @@ class LocalExecutor:
     def poll(self, timeout: float) -> list[Event]:
         """Return what has happened, waiting for the first event."""
         deadline = time.monotonic() + timeout
-        while not self._events:
+        while not (self._events or self._is_woken):
             left = deadline - time.monotonic()
             self._turn(max(0.0, left))
             if left <= 0:
                 break
+        self._is_woken = False  # here and not above: a wake between two polls means the next one
         found = list(self._events)
         self._events.clear()
         return found
@@ -114,6 +116,11 @@ class LocalExecutor:
         index = self._index_of(key)
         if index is not None:
             self._kill(index, reason)
+
+    def wake(self) -> None:
+        """Let a `poll` that waits return with what there is; the one method that another thread may call."""
+        self._is_woken = True
+        self._crew.wake()
 
     def close(self, *, kill: bool = False) -> None:
         """End the workers; doing it again does nothing."""

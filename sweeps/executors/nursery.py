@@ -57,14 +57,17 @@ class Nursery:
         signal.signal(signal.SIGCHLD, _ignored)  # without a handler the wake-up is not written
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         self._send({"ready": os.getpid()})
-        while True:
-            readable, _, _ = select.select([self._line, wake], [], [])
-            if wake in readable:
-                with contextlib.suppress(BlockingIOError):
-                    wake.recv(2**16)
-                self._reap()
-            if self._line in readable and not self._obey():
-                return
+        try:
+            while True:
+                readable, _, _ = select.select([self._line, wake], [], [])
+                if wake in readable:
+                    with contextlib.suppress(BlockingIOError):
+                        wake.recv(2**16)
+                    self._reap()
+                if self._line in readable and not self._obey():
+                    return
+        finally:
+            signal.set_wakeup_fd(-1)
 
     def end_workers(self) -> None:
         """End every worker, and what it has started."""

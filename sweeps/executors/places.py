@@ -17,7 +17,7 @@ class Place:
     device: str
     """``cpu`` or ``cuda``."""
     cores: tuple[int, ...]
-    """The cores that it is pinned to."""
+    """The cores that it is pinned to; none leaves it where the system puts it."""
     threads: int | None = None
     """CPU threads of its work; None leaves the choice to the work."""
     gpu: str | None = None
@@ -28,6 +28,8 @@ class Place:
         """What a person calls it."""
         if self.gpu is not None:
             return f"cuda {self.gpu}"
+        if not self.cores:
+            return "cpu"
         return f"cpu core{'s' if len(self.cores) > 1 else ''} {','.join(map(str, self.cores))}"
 
 

@@ -97,6 +97,18 @@ def start_a_child(payload: Mapping[str, Any], _channel: Channel) -> dict[str, An
     return {}
 
 
+def write_folder(payload: Mapping[str, Any], _channel: Channel) -> dict[str, Any]:
+    """Write files under the root, beside those that are there already, and name the folder."""
+    root = Path(payload["root"])
+    folder = root / payload["folder"]
+    before = sorted(path.name for path in folder.rglob("*")) if folder.exists() else []
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (folder / "checkpoints" / "weights.bin").write_bytes(bytes(range(256)))
+    (folder / ".lock").write_text("mine")
+    (folder / "result.json").write_text("{}")
+    return {"folder": payload["folder"], "root": str(root), "before": before}
+
+
 def count_once(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     """Append one line to a file of the job's own, in a few steps; what a kill at any moment must not double."""
     value = 0
