@@ -57,6 +57,7 @@ MAX_GROUPED: Final = 40
 
 _NEEDED: Final = (
     *("run_id", "status", "purpose", "family", "setting", "config_id", "seed", "test_score", "val_score"),
+    "changed",
     *("num_parameters", "flops_per_example", "seconds", "peak_memory_mib", "energy_joules"),
     *("tuning_role", "tuning_trials", "tuning_seconds", "tuning_device_seconds", "determinism"),
 )

@@ -38,7 +38,7 @@ def friedman(ranks: Array) -> Friedman:
     return Friedman(float(found.statistic), float(found.pvalue))
 
 
-def critical_difference(num_methods: int, num_blocks: int, alpha: float = ALPHA) -> float:
+def critical_difference_of(num_methods: int, num_blocks: int, alpha: float = ALPHA) -> float:
     """Return by how much two mean ranks must differ at least to differ significantly, after Nemenyi."""
     assert num_methods >= 2 and num_blocks >= 1
     quantile = stats.studentized_range.ppf(1 - alpha, num_methods, np.inf) / math.sqrt(2)

@@ -10,7 +10,7 @@ import scikit_posthocs
 from scipy import stats
 
 from results.statistics.intervals import generator
-from results.statistics.ranks import cliques, critical_difference, friedman, nemenyi_p_values, rank_blocks
+from results.statistics.ranks import cliques, critical_difference_of, friedman, nemenyi_p_values, rank_blocks
 
 # Demsar, 2006, JMLR 7, table 6: areas under the curve of C4.5 with m = 0 or tuned and cf = 0 or tuned, on 14 data
 # sets. The ranks are as printed (voting has ranks 2 and 3 for what prints as 0.975 twice, hence one digit more here).
@@ -37,8 +37,8 @@ DEMSAR = np.array(
 def test_the_published_example_has_its_mean_ranks_and_critical_difference():
     ranks = rank_blocks(DEMSAR, "maximize")
     assert ranks.mean(axis=0) == pytest.approx([3.143, 2.000, 2.893, 1.964], abs=5e-4)
-    assert critical_difference(4, 14) == pytest.approx(1.25, abs=5e-3)
-    assert critical_difference(4, 14, alpha=0.10) == pytest.approx(1.12, abs=5e-3)
+    assert critical_difference_of(4, 14) == pytest.approx(1.25, abs=5e-3)
+    assert critical_difference_of(4, 14, alpha=0.10) == pytest.approx(1.12, abs=5e-3)
     # The paper's statistic is not corrected for ties; the library's is, and that one is used.
     plain = 12 * 14 / (4 * 5) * ((ranks.mean(axis=0) ** 2).sum() - 4 * 5**2 / 4)
     assert plain == pytest.approx(9.28, abs=5e-3)
@@ -52,7 +52,7 @@ def test_the_published_example_has_its_mean_ranks_and_critical_difference():
     [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (6, 2.850), (7, 2.949), (8, 3.031), (9, 3.102), (10, 3.164)],
 )
 def test_the_quantiles_are_those_of_the_published_table(num_methods, quantile):
-    found = critical_difference(num_methods, 10) / math.sqrt(num_methods * (num_methods + 1) / 60)
+    found = critical_difference_of(num_methods, 10) / math.sqrt(num_methods * (num_methods + 1) / 60)
     assert found == pytest.approx(quantile, abs=1.1e-3)
 
 
@@ -68,7 +68,7 @@ def test_pairs_have_the_p_values_of_the_reference_library(shape):
 def test_two_ranks_apart_by_the_critical_difference_are_significant_in_the_reference_library():
     ranks = rank_blocks(DEMSAR, "maximize")
     means = ranks.mean(axis=0)
-    apart = np.abs(means[:, None] - means[None, :]) >= critical_difference(4, 14)
+    apart = np.abs(means[:, None] - means[None, :]) >= critical_difference_of(4, 14)
     expected = scikit_posthocs.posthoc_nemenyi_friedman(DEMSAR).to_numpy() < 0.05
     assert (apart == expected).all()
 
