@@ -37,8 +37,8 @@ def build_report(
         title: The heading.
 
     Raises:
-        LeaderboardError: There are no runs, or none of a task that was asked for; or runs of one task cannot be
-            compared.
+        LeaderboardError: There are no runs to rank, or none of a task that was asked for; or runs of one task cannot
+            be compared.
     """
     sources = sources or Sources()
     labels = list(tasks) if tasks is not None else task_labels(records)
@@ -46,7 +46,13 @@ def build_report(
         raise LeaderboardError(
             "A report needs at least one finished run, but there is none. `boltbench run` makes one."
         )
-    ranked = [rank(records, label) for label in dict.fromkeys(labels)]
+    every = [rank(records, label) for label in dict.fromkeys(labels)]
+    ranked = [one for one in every if len(one.table)]
+    if not ranked:
+        raise LeaderboardError(
+            "A report needs runs with a score on test, or runs that failed, but there are trials of sweeps alone. "
+            "`boltbench run` makes others."
+        )
     colours = _colours(ranked)
     views: list[TaskView] = []
     for one, own in zip(ranked, colours, strict=True):

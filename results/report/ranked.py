@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pandas as pd
@@ -18,10 +19,12 @@ class Ranked:
     Args:
         table: What `results.leaderboard.leaderboard` returns.
         runs: For each of its rows the rows of the records, ordered by seed.
+        changed: For each of its rows the settings that differ from the defaults.
     """
 
     table: pd.DataFrame
     runs: list[list[dict[Any, Any]]]
+    changed: list[dict[str, Any]]
 
     @property
     def label(self) -> str:
@@ -46,9 +49,11 @@ def rank(records: pd.DataFrame, label: str) -> Ranked:
     """Return the leaderboard of one task, with its runs."""
     table = leaderboard(records, label)
     groups: dict[tuple[str, str], list[dict[Any, Any]]] = {}
-    for run in records[records["task_label"] == label].to_dict("records"):
+    shown = records[(records["task_label"] == label) & (records["purpose"] == "benchmark")]
+    for run in shown.to_dict("records"):
         groups.setdefault((run["family"], run["config_id"]), []).append(run)
-    return Ranked(table, [groups[key] for key in zip(table["family"], table["config_id"], strict=True)])
+    runs = [groups[key] for key in zip(table["family"], table["config_id"], strict=True)]
+    return Ranked(table, runs, [json.loads(group[0]["changed"]) for group in runs])
 
 
 def drawn_rows(table: pd.DataFrame) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from results.report.columns import duration
 from results.report.environments import Environment, environments_of
 from results.report.ranked import Ranked
 from results.report.sources import Sources
@@ -48,14 +49,16 @@ def summary_of(records: pd.DataFrame, ranked: Sequence[Ranked], views: Sequence[
         views: Its sections, in the same order.
         sources: What belongs to the runs beside.
     """
-    failed = int((records["status"] != "completed").sum())
+    ranked_runs = records[records["purpose"] == "benchmark"]
+    failed = int((ranked_runs["status"] != "completed").sum())
+    families = ranked_runs["family"].nunique()
     totals = [
-        (f"{len(records):,}", "run" if len(records) == 1 else "runs"),
+        (f"{len(ranked_runs):,}", "run" if len(ranked_runs) == 1 else "runs"),
         (f"{len(views):,}", "task" if len(views) == 1 else "tasks"),
-        (f"{records['family'].nunique():,}", "family" if records["family"].nunique() == 1 else "families"),
+        (f"{families:,}", "family" if families == 1 else "families"),
         (f"{sum(view.num_rows for view in views):,}", "configurations"),
         (f"{failed:,}", "did not complete"),
-        (_duration(float(records["seconds"].sum())), "of training"),
+        (duration(float(records["seconds"].sum())), "of training"),
     ]
     return Summary(
         totals, _sentences(records), list(map(_leader, ranked, views)), environments_of(records, sources.environment)
@@ -70,6 +73,13 @@ def _sentences(records: pd.DataFrame) -> list[str]:
     protocol = records.attrs.get("protocol")
     if protocol is not None:
         sentences.append(f"All follow version {protocol} of the protocol.")
+    for purpose, one, several in (
+        ("trial", "trial of a sweep is", "trials of sweeps are"),
+        ("variance", "run for a measure of variance is", "runs for measures of variance are"),
+    ):
+        count = int((records["purpose"] == purpose).sum())
+        if count:
+            sentences.append(f"{count:,} {one if count == 1 else several} not ranked.")
     unfinished = records.attrs.get("num_unfinished") or 0
     if unfinished:
         folders = "1 run folder holds" if unfinished == 1 else f"{unfinished:,} run folders hold"
@@ -93,9 +103,3 @@ def _leader(ranked: Ranked, view: TaskView) -> Leader:
         num_runs=table.attrs["num_runs"],
         num_failed=view.num_failures,
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:,.0f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

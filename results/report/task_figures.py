@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from results.frontier import on_front
 from results.report.figures.curves import Line, learning_curves
 from results.report.figures.frame import Figure
 from results.report.figures.pareto import Point, pareto_front
@@ -80,7 +81,7 @@ def _fronts(ranked: Ranked, task_id: str, colours: Mapping[int, int]) -> list[Fi
         shown = table[table["mean"].notna() & table[column].notna()].head(MAX_POINTS)
         if len(shown) < 2 or shown[column].nunique() < 2:
             continue
-        front = _front(shown[column].astype(float).tolist(), shown["mean"].tolist(), maximize=maximize)
+        front = on_front(shown[column], shown["mean"], table.attrs["direction"])
         points = [
             Point(
                 label=labels[position],
@@ -88,8 +89,8 @@ def _fronts(ranked: Ranked, task_id: str, colours: Mapping[int, int]) -> list[Fi
                 colour=colours.get(position),
                 cost=float(shown[column].loc[position]),
                 score=float(shown["mean"].loc[position]),
-                low=float(shown["mean"].loc[position] - shown["sd"].loc[position]),
-                high=float(shown["mean"].loc[position] + shown["sd"].loc[position]),
+                low=float(shown["low"].loc[position]),
+                high=float(shown["high"].loc[position]),
                 on_front=best,
             )
             for position, best in zip(shown.index, front, strict=True)
@@ -105,9 +106,3 @@ def _fronts(ranked: Ranked, task_id: str, colours: Mapping[int, int]) -> list[Fi
             )
         )
     return figures
-
-
-def _front(costs: list[float], scores: list[float], *, maximize: bool) -> list[bool]:
-    sign = 1.0 if maximize else -1.0
-    pairs = [(cost, sign * score) for cost, score in zip(costs, scores, strict=True)]
-    return [not any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in pairs) for cost, score in pairs]

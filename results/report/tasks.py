@@ -18,6 +18,8 @@ from results.report.figures.frame import Figure
 from results.report.figures.seeds import Strip, strip, strip_axis, strip_scale
 from results.report.ranked import Ranked
 from results.report.runs import RunView, run_views
+from results.statistics.comparisons import ALPHA
+from results.terminal import short_settings
 from results.text import decimals_for, is_percent, score_text, setting_text
 
 MAX_ROWS: Final = 200
@@ -43,6 +45,7 @@ class Row:
         cells: One for each column.
         above: How the row above is called, or empty in the first.
         differences: What it sets otherwise than the row above.
+        against_first: What the test against the first row says, or empty.
         changed: All that it changes.
         runs: Its runs, `MAX_RUNS` at most.
         num_runs: How many it has.
@@ -58,6 +61,7 @@ class Row:
     cells: list[Cell]
     above: str
     differences: list[Difference]
+    against_first: str
     changed: str
     runs: list[RunView]
     num_runs: int
@@ -92,12 +96,21 @@ def task_view(ranked: Ranked, task_id: str, colours: Mapping[int, int], figures:
     """
     runs = [run for group in ranked.runs for run in group]
     failures = [run for run in runs if run["status"] != "completed"]
-    shared = shared_settings([json.loads(group[0]["changed"]) for group in ranked.runs])
+    shared = shared_settings(ranked.changed)
+    own = _own_settings(ranked, shared)
     strips = _strips(ranked, colours)
     scale = strip_scale(strips, percent=is_percent(ranked.metric))
     columns = columns_of(ranked.table)
     rows = [
-        _row(ranked, position, f"{task_id}-{position + 1}", shared, columns, colours, strip(strips[position], scale))
+        _row(
+            ranked,
+            position,
+            f"{task_id}-{position + 1}",
+            own[position],
+            columns,
+            colours,
+            strip(strips[position], scale),
+        )
         for position in range(min(len(ranked.table), MAX_ROWS))
     ]
     return TaskView(
@@ -105,7 +118,7 @@ def task_view(ranked: Ranked, task_id: str, colours: Mapping[int, int], figures:
         label=ranked.label,
         kind=runs[0]["kind"],
         caption=_sentence(caption(ranked.table).removeprefix(f"{ranked.label}: ")),
-        shared=setting_text(shared) if shared else "",
+        shared=short_settings([setting_text(shared)])[0] if shared else "",
         columns=columns,
         axis=strip_axis(scale),
         rows=rows,
@@ -120,31 +133,46 @@ def _row(
     ranked: Ranked,
     position: int,
     key: str,
-    shared: Mapping[str, Any],
+    own: str,
     columns: list[Column],
     colours: Mapping[int, int],
     drawn: Markup,
 ) -> Row:
     shown = ranked.table.iloc[position]
     runs = ranked.runs[position]
-    changed = json.loads(runs[0]["changed"])
-    own = {name: value for name, value in changed.items() if name not in shared}
     above = ranked.runs[position - 1][0] if position else None
     return Row(
         key=key,
         position=position + 1,
         rank="" if pd.isna(shown["rank"]) else str(shown["rank"]),
         family=shown["family"],
-        own=text if (text := setting_text(own)) != "default" else "",
+        own=own,
         colour=colours.get(position),
         strip=drawn,
         cells=[column.cells[position] for column in columns],
         above="" if above is None else f"row {position}, {above['family']}",
         differences=[] if above is None else differences(json.loads(above["spec"]), json.loads(runs[0]["spec"])),
-        changed=setting_text(changed),
+        against_first=_against_first(shown["p_best"]),
+        changed=setting_text(ranked.changed[position]),
         runs=run_views(runs[:MAX_RUNS], ranked.metric),
         num_runs=len(runs),
     )
+
+
+def _own_settings(ranked: Ranked, shared: Mapping[str, Any]) -> list[str]:
+    """Return what each row changes that not all rows change alike, without the groups of keys where that is clear."""
+    own = [{key: value for key, value in changed.items() if key not in shared} for changed in ranked.changed]
+    texts = ["" if (text := setting_text(settings)) == "default" else text for settings in own]
+    return short_settings(texts)
+
+
+def _against_first(p_value: float) -> str:
+    """Return what the corrected p-value of a row against the first one says."""
+    if math.isnan(p_value):
+        return ""
+    verdict = "Told apart" if p_value < ALPHA else "Not told apart"
+    shown = "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
+    return f"{verdict} from the first row (p {shown}; paired t-test over shared seeds, corrected after Holm)."
 
 
 def _strips(ranked: Ranked, colours: Mapping[int, int]) -> list[Strip]:
@@ -161,8 +189,8 @@ def _strips(ranked: Ranked, colours: Mapping[int, int]) -> list[Strip]:
             Strip(
                 scores=[factor * score for score in scores],
                 mean=factor * row["mean"],
-                low=factor * (row["mean"] - row["sd"]),
-                high=factor * (row["mean"] + row["sd"]),
+                low=factor * row["low"],
+                high=factor * row["high"],
                 colour=colours.get(position),
                 label=f"Seeds of {row['family']}: {texts}" if texts else f"No score of {row['family']}",
             )
