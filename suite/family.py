@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from suite.fields import Settings
+from suite.errors import UserError
+from suite.fields import Settings, plain
 from suite.registry import Registry
 from suite.task import Card, Objective
 
@@ -23,6 +25,27 @@ class Family(Settings, ABC):
 
     group: ClassVar[str] = "family"
     name: ClassVar[str]
+    presets: ClassVar[Mapping[Any, Mapping[str, Any]]] = {}
+    """Classic forms by name, for a family with a field ``preset``: the fields that each sets, with their values."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, chosen in self._preset().items():
+            given = getattr(self, name)
+            if self.was_given(name) and given != chosen:
+                raise UserError(
+                    f"family.preset={self.to_mapping()['preset']!r} sets family.{name}={plain(chosen)!r}, but got "
+                    f"{plain(given)!r} beside it. Give either the preset or the field."
+                )
+            object.__setattr__(self, name, chosen)
+
+    def changed(self) -> dict[str, Any]:
+        """Return what differs from the defaults; a preset stands for the fields that it sets."""
+        return {name: value for name, value in super().changed().items() if name not in self._preset()}
+
+    def _preset(self) -> Mapping[str, Any]:
+        """Return the fields that the preset sets, where there is one."""
+        return self.presets.get(getattr(self, "preset", None) or "", {})
 
     @abstractmethod
     def build(self, card: Card) -> Learner:

@@ -160,6 +160,17 @@ class Settings:
     group: ClassVar[str] = "settings"
     """Name of the group in flags and files, such as ``family`` in ``--family.width``."""
 
+    def __new__(cls, *_unnamed: object, **given: object) -> Self:
+        """Note which fields were given: one that was given its default is no longer free to be set by a preset."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_given", frozenset(given))
+        return made
+
+    def was_given(self, name: str) -> bool:
+        """Whether the field ``name`` was given when these settings were built, be it with its default."""
+        given: frozenset[str] = self.__dict__["_given"]
+        return name in given
+
     def __post_init__(self) -> None:
         for field in fields_of(type(self)):
             parsed = field.parse(f"{self.group}.{field.name}", getattr(self, field.name))

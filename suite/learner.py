@@ -48,7 +48,7 @@ class Learner(lightning.LightningModule, ABC):
         self.after_step: list[Callable[[], None]] = []
         """Called after the optimiser's step."""
         self.averages: dict[str, Tensor] = {}
-        """Averages of `averaged_tensors` by name, scored and kept in place of the last ones; empty without averaging."""
+        """Averages of `averaged_tensors` by name, scored and kept in their place; empty without averaging."""
         self.weight_decay = 0.0
         self.weight_decay_scope: DecayScope = "all"
         self.patience: int | None = None

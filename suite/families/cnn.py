@@ -10,17 +10,28 @@ from torch import Tensor, nn
 
 from suite.errors import UserError
 from suite.family import Family, needs_whole_input
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, Unless, When, fields_of
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, Unless, When
 from suite.layers import Dropout, activation
 from suite.learner import SupervisedLearner
 from suite.task import Card
 
 PresetName = Literal["conv-32-64", "conv-32-64-128", "lenet-5", "mnist1d"]
 
+# What a preset sets it sets in full: the plain stack, and what each has otherwise.
+PLAIN: dict[str, Any] = {
+    "kernel_sizes": (3,),
+    "paddings": None,
+    "stride": 1,
+    "pool": 2,
+    "pooling": "max",
+    "dense": (128,),
+    "activation": "relu",
+}
 PRESETS: dict[PresetName, dict[str, Any]] = {
-    "conv-32-64": {"channels": (32, 64), "dense": (128,)},
-    "conv-32-64-128": {"channels": (32, 64, 128), "dense": (128,)},
+    "conv-32-64": {**PLAIN, "channels": (32, 64)},
+    "conv-32-64-128": {**PLAIN, "channels": (32, 64, 128)},
     "lenet-5": {
+        **PLAIN,
         "channels": (6, 16),
         "kernel_sizes": (5,),
         "paddings": (2, 0),
@@ -29,6 +40,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "activation": "tanh",
     },
     "mnist1d": {
+        **PLAIN,
         "channels": (25, 25, 25),
         "kernel_sizes": (5, 3, 3),
         "paddings": (1,),
@@ -50,9 +62,10 @@ class CNN(Family):
     """
 
     name: ClassVar[str] = "cnn"
+    presets = PRESETS
 
     preset: PresetName | None = None
-    """A classic stack by name; it sets every field below."""
+    """A classic stack by name; it sets the fields from channels to activation, and admits no other values of them."""
     channels: Annotated[
         tuple[int, ...],
         Bounds(low=1),
@@ -88,29 +101,9 @@ class CNN(Family):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.preset is not None:
-            self._apply_preset(self.preset)
         if not self.channels:
             raise UserError("`len(family.channels) >= 1` must hold, but got an empty list.")
         self.layers()
-
-    def _apply_preset(self, preset: PresetName) -> None:
-        for field in fields_of(type(self)):
-            if field.name in ("preset", "embedding_size"):
-                continue
-            chosen = PRESETS[preset].get(field.name, field.default)
-            given = getattr(self, field.name)
-            if given not in (field.default, chosen):
-                raise UserError(
-                    f"family.preset={preset!r} sets family.{field.name}={chosen!r}, but got {given!r} beside it. "
-                    f"Give either the preset or the fields."
-                )
-            object.__setattr__(self, field.name, chosen)
-
-    def changed(self) -> dict[str, Any]:
-        """Return the preset's name alone where there is one: it says everything."""
-        own = super().changed()
-        return own if self.preset is None else {key: own[key] for key in ("preset", "embedding_size") if key in own}
 
     def layers(self) -> list[tuple[int, int, int]]:
         """Return (channels, kernel size, padding) of each convolution."""

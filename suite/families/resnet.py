@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from suite.errors import UserError
 from suite.family import Family, needs_whole_input
-from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, When, fields_of
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, When
 from suite.layers import Dropout, DropPath
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -39,9 +39,10 @@ class ResNet(Family):
     """
 
     name: ClassVar[str] = "resnet"
+    presets = PRESETS
 
     preset: PresetName | None = None
-    """A classic stack by name; it sets channels and blocks."""
+    """A classic stack by name; it sets channels and blocks, and admits no other values of them."""
     channels: Annotated[
         tuple[int, ...],
         Bounds(low=1),
@@ -68,8 +69,6 @@ class ResNet(Family):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.preset is not None:
-            self._apply_preset(self.preset)
         if not 1 <= len(self.blocks) <= len(self.channels):
             raise UserError(
                 f"`1 <= number of family.blocks <= number of family.channels` must hold, "
@@ -82,22 +81,6 @@ class ResNet(Family):
                 f"Each of family.channels must be a multiple of family.num_groups under group norm, "
                 f"but got {list(self.channels)} and num_groups={self.num_groups}."
             )
-
-    def _apply_preset(self, preset: PresetName) -> None:
-        defaults = {field.name: field.default for field in fields_of(type(self))}
-        for name, chosen in PRESETS[preset].items():
-            given = getattr(self, name)
-            if given not in (defaults[name], chosen):
-                raise UserError(
-                    f"family.preset={preset!r} sets family.{name}={chosen!r}, but got {given!r} beside it. "
-                    f"Give either the preset or the fields."
-                )
-            object.__setattr__(self, name, chosen)
-
-    def changed(self) -> dict[str, Any]:
-        """Return what differs from the defaults; a preset stands for the fields that it sets."""
-        own = super().changed()
-        return own if self.preset is None else {key: own[key] for key in own if key not in PRESETS[self.preset]}
 
     def stages(self) -> list[tuple[int, int]]:
         """Return (channels, blocks) of each stage."""

@@ -115,6 +115,10 @@ def conflicts() -> Iterator[Mistake]:
             ("run", "digits", "cnn", "--family.preset", "lenet-5", "--family.channels", "8"), ("preset", "channels")
         ),
         Mistake(("run", "digits", "cnn", "--family.preset", "mnist1d", "--family.stride", "3"), ("preset", "stride")),
+        Mistake(("run", "digits", "cnn", "--family.preset", "mnist1d", "--family.stride", "1"), ("preset", "stride")),
+        Mistake(
+            ("run", "digits", "resnet", "--family.preset", "resnet-20", "--family.blocks", "1"), ("preset", "blocks")
+        ),
         Mistake(("run", "digits", "cnn", "--family.channels", "8,8,8,8,8"), ("'cnn'", "'digits'", "too small")),
         Mistake(("run", "digits", "cnn", "--family.channels", ""), ("family.channels",)),
         Mistake(("run", "digits", "cnn", "--family.kernel_sizes", "3,3,3"), ("kernel",)),

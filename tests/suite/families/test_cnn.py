@@ -1,6 +1,8 @@
 """CNN: presets, shapes after the convolutions, and what does not fit."""
 
+import copy
 import dataclasses
+import pickle
 from typing import Any, get_args
 
 import pytest
@@ -57,6 +59,20 @@ def test_feature_shape_is_what_the_convolutions_give(settings: dict[str, Any], i
 def test_a_preset_beside_a_field_that_it_sets_is_refused() -> None:
     with pytest.raises(UserError, match=r"family\.preset='lenet-5' sets family\.stride=1, but got 2 beside it"):
         CNN(preset="lenet-5", stride=2)
+
+
+@pytest.mark.parametrize("value", [(32, 64), [32, 64], "32,64"])
+def test_a_field_that_was_given_its_default_is_no_less_given(value: Any) -> None:
+    with pytest.raises(UserError, match=r"preset='lenet-5' sets family\.channels=\[6, 16\], but got \[32, 64\]"):
+        CNN.from_mapping({"preset": "lenet-5", "channels": value})
+
+
+def test_a_preset_beside_the_very_values_that_it_sets_is_fine_as_a_printed_spec_has_them() -> None:
+    for preset in PRESETS:
+        family = CNN(preset=preset)
+        assert CNN.from_mapping(family.to_mapping()) == family == dataclasses.replace(family)
+        assert family.changed() == {"preset": preset}
+        assert pickle.loads(pickle.dumps(family)) == copy.deepcopy(family) == family
 
 
 def test_a_preset_is_the_fields_that_it_sets() -> None:

@@ -52,7 +52,7 @@ def test_a_preset_stands_for_its_fields_and_admits_no_others_beside_it() -> None
     family = ResNet(preset="resnet-34", norm="group")
     assert [blocks for _, blocks in family.stages()] == [3, 4, 6, 3]
     assert family.changed() == {"preset": "resnet-34", "norm": "group"}
-    with pytest.raises(UserError, match=r"sets family\.channels=\(64, 128, 256, 512\), but got \(8,\) beside it"):
+    with pytest.raises(UserError, match=r"sets family\.channels=\[64, 128, 256, 512\], but got \[8\] beside it"):
         ResNet(preset="resnet-18", channels=(8,))
 
 
