@@ -14,6 +14,7 @@ import math
 import textwrap
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from suite.errors import UserError, did_you_mean
@@ -124,6 +125,15 @@ class OnCard:
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """The field is a path on this machine: absolute once the settings are built, and no part of a run's identity.
+
+    What lies there is: the card's sha256 stands for it. So a run goes on from any working directory, and the same data
+    elsewhere is the same run.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
 class Field:
     """One configuration field, as read from a `Settings` class."""
 
@@ -137,6 +147,7 @@ class Field:
     distribution: Distribution | None
     conditions: tuple[When, ...] = ()
     """When the field counts at all; every one of them must hold. A search passes over it otherwise."""
+    is_place: bool = False
     needs_on_card: tuple[OnCard, ...] = ()
 
     def parse(self, path: str, value: object) -> Any:
@@ -174,6 +185,8 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields_of(type(self)):
             parsed = field.parse(f"{self.group}.{field.name}", getattr(self, field.name))
+            if field.is_place and parsed:
+                parsed = str(Path(parsed).expanduser().absolute())
             object.__setattr__(self, field.name, parsed)
 
     @classmethod
@@ -188,14 +201,16 @@ class Settings:
                 )
         return cls(**mapping)
 
-    def to_mapping(self) -> dict[str, Any]:
+    def to_mapping(self, *, with_places: bool = True) -> dict[str, Any]:
         """Return plain values (tuples become lists) that `from_mapping` takes back."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields_of(type(self))}
+        fields = [field for field in fields_of(type(self)) if with_places or not field.is_place]
+        return {field.name: plain(getattr(self, field.name)) for field in fields}
 
     def changed(self) -> dict[str, Any]:
         """Return what differs from the defaults, as plain values: what identifies these settings to a reader."""
         defaults = type(self)().to_mapping()
-        return {name: value for name, value in self.to_mapping().items() if value != defaults[name]}
+        mapping = self.to_mapping(with_places=False)
+        return {name: value for name, value in mapping.items() if value != defaults[name]}
 
 
 def plain(value: Any) -> Any:
@@ -237,6 +252,7 @@ def _read_fields(cls: type) -> tuple[Field, ...]:
                 help=field.metadata.get("help") or helps.get(field.name, ""),
                 bounds=bounds,
                 distribution=distribution,
+                is_place=any(isinstance(item, Place) for item in metadata),
                 conditions=tuple(item for item in metadata if isinstance(item, When)),
                 needs_on_card=tuple(item for item in metadata if isinstance(item, OnCard)),
             )

@@ -71,12 +71,12 @@ class RunSpec:
             **built,
         )
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Return plain nested values that `from_mapping` takes back."""
+    def to_mapping(self, *, with_places: bool = True) -> dict[str, Any]:
+        """Return plain nested values that `from_mapping` takes back; without places, nothing names this machine."""
         return {
-            "task": {"name": self.task.name, **self.task.to_mapping()},
-            "family": {"name": self.family.name, **self.family.to_mapping()},
-            **{name: getattr(self, name).to_mapping() for name in settings_groups()},
+            "task": {"name": self.task.name, **self.task.to_mapping(with_places=with_places)},
+            "family": {"name": self.family.name, **self.family.to_mapping(with_places=with_places)},
+            **{name: getattr(self, name).to_mapping(with_places=with_places) for name in settings_groups()},
             "seed": self.seed,
         }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from suite.errors import UserError
-from suite.fields import Bounds
+from suite.fields import Bounds, Place
 from suite.task import SPLIT_NAMES, Card, Split, SplitName, Splits, Task
 from tasks.sources import files
 from tasks.sources.folder import Listing, scan
@@ -33,8 +33,8 @@ class ImageFolder(Task):
 
     name: ClassVar[str] = "image-folder"
 
-    folder: str = ""
-    """Folder that holds the images."""
+    folder: Annotated[str, Place()] = ""
+    """Folder that holds the images; what is in it identifies a run, and not where it lies."""
     labels: Literal["folders", "file-names"] = "folders"
     """Where the class is written: the sub-folder, or the file name before its first dot (cat in cat.0.jpg)."""
     image_size: Annotated[int, Bounds(low=1, high=4096)] = 64
@@ -69,11 +69,7 @@ class ImageFolder(Task):
         )
 
     def load(self, splits: Collection[SplitName] = SPLIT_NAMES) -> Splits:
-        """Load the named splits.
-
-        The first time, every image of every split is decoded, so that a damaged test image is an error before the
-        training and not after it. From then on only the named splits are read (and train, for mean and std).
-        """
+        """Load the named splits; no image of another is decoded, but those of train, for mean and std."""
         import torch
 
         from tasks.sources import splitting
@@ -91,6 +87,11 @@ class ImageFolder(Task):
                 by_name[name] = split(images[name], [number[listing.files[row].label] for row in rows[name]])
         return Splits(by_name, mean=torch.from_numpy(mean), std=torch.from_numpy(std))
 
+    def check_split(self, split: SplitName) -> None:
+        """Decode the images of ``split`` into the cache, or raise `UserError` naming those that are damaged."""
+        listing = scan(self.folder, self.labels)
+        self._images(listing, listing.splits(), (split,))
+
     def digest(self) -> str:
         """Read and decode everything anew and return the digest of the files' content."""
         self.load()
@@ -100,19 +101,22 @@ class ImageFolder(Task):
     def _images(
         self, listing: Listing, rows: Mapping[SplitName, list[int]], wanted: Collection[SplitName]
     ) -> dict[SplitName, NDArray[np.uint8]]:
-        """Return the decoded images of the wanted splits from the cache, or decode every split and fill it."""
+        """Return the decoded images of the wanted splits, from the cache or decoded and put there."""
         from tasks.sources import arrays, pictures
 
         size, channels = self.image_size, self.channels
-        places = {name: self._cache(f"{self.labels} {size} {channels} {name}") for name in SPLIT_NAMES}
+        places = {name: self._cache(f"{self.labels} {size} {channels} {name}") for name in wanted}
         key = listing.key()
-        cached = {name: arrays.load_for(key, places[name], "images") for name in SPLIT_NAMES if name in wanted}
+        cached = {name: arrays.load_for(key, places[name], "images") for name in wanted}
         found = {name: images for name, images in cached.items() if images is not None}
-        if len(found) < len(cached):
-            paths = [file.path for file in listing.files]
+        missing = [name for name in SPLIT_NAMES if name in wanted and name not in found]
+        if missing:
+            paths = [listing.files[row].path for name in missing for row in rows[name]]
             images = pictures.decode_all(listing.root, paths, size=size, channels=channels)
-            for name in SPLIT_NAMES:
-                found[name] = images[rows[name]]
+            start = 0
+            for name in missing:
+                found[name] = images[start : start + len(rows[name])]
+                start += len(rows[name])
                 arrays.store_for(key, places[name], "images", found[name])
         return found
 
@@ -131,7 +135,7 @@ class ImageFolder(Task):
 
     def _cache(self, content: str) -> Path:
         """Return the one cache file for this folder and ``content``; a changed folder replaces it."""
-        text = f"{Path(self.folder).expanduser().resolve()} {content}"
+        text = f"{Path(self.folder).resolve()} {content}"
         return cache_dir() / self.name / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
     def _digest(self, listing: Listing, contents: list[str]) -> str:

@@ -203,7 +203,7 @@ def _record(
         "kind": card.kind,
         "family": spec.family.name,
         "seed": spec.seed,
-        "spec": spec.to_mapping(),
+        "spec": spec.to_mapping(with_places=False),
         "changed": spec.changed(),
         "metric": card.metric,
         "direction": card.direction,

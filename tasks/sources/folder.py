@@ -49,8 +49,15 @@ class Listing:
         return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
     def content_sha256(self) -> list[str]:
-        """Read every file and return the sha256 of each."""
-        return [hashlib.sha256((self.root / file.path).read_bytes()).hexdigest() for file in self.files]
+        """Read every file and return the sha256 of each; raise `UserError` naming those that cannot be read."""
+        digests, faults = [], []
+        for file in self.files:
+            try:
+                digests.append(hashlib.sha256((self.root / file.path).read_bytes()).hexdigest())
+            except OSError as error:
+                faults.append(f"{file.path} ({error.strerror})")
+        _refuse(faults, "Every image must be readable", self.root)
+        return digests
 
     def splits(self) -> dict[SplitName, list[int]]:
         """Return the rows of each split, ascending: of every class 15 % test, 15 % val (rounded down), the rest train.
@@ -73,7 +80,8 @@ def scan(folder: str, rule: LabelRule) -> Listing:
     """List the images below ``folder``; names that begin with a dot are no images.
 
     Raises:
-        UserError: The folder is missing, a file has no class, there are fewer than two classes, or one is too small.
+        UserError: The folder is missing; something in it is no file, such as a link to nothing; a file has no class;
+            there are fewer than two classes; or one of them is empty or too small.
     """
     if not folder:
         raise DataMissingError("The task image-folder needs a folder of images: give `--task.folder PATH`.")
@@ -88,12 +96,20 @@ def scan(folder: str, rule: LabelRule) -> Listing:
                 f"With task.labels=folders every image must lie in a folder that names its class, but {named(stray)} "
                 f"directly in {folder!r}. Move them, or use task.labels=file-names (class = name before the first dot)."
             )
+    _refuse(
+        [f"{path} ({_kind(root / path)})" for path in paths if not (root / path).is_file()],
+        "Images must be files that are there",
+        root,
+    )
     files = []
     for path in paths:
         status = (root / path).stat()
         label = path.split("/")[0] if rule == "folders" else Path(path).name.split(".")[0]
         files.append(ImageFile(path, label, status.st_size, status.st_mtime_ns))
-    _check_classes(Counter(file.label for file in files), folder)
+    counts = Counter(file.label for file in files)
+    if rule == "folders":
+        counts.update({name: 0 for name in _folders(root)})
+    _check_classes(counts, folder)
     return Listing(root, tuple(files))
 
 
@@ -101,6 +117,24 @@ def named(paths: Sequence[str], *, most: int = 10) -> str:
     """Return ``3 files lie`` with the first names, as the middle of an error message."""
     more = ", ..." if len(paths) > most else ""
     return f"{len(paths)} {'file lies' if len(paths) == 1 else 'files lie'} ({', '.join(paths[:most])}{more})"
+
+
+def _refuse(faults: Sequence[str], law: str, root: Path) -> None:
+    if faults:
+        more = "; ..." if len(faults) > 10 else ""
+        raise UserError(
+            f"{law}, but {len(faults)} in {str(root)!r} {'is' if len(faults) == 1 else 'are'} not: "
+            f"{'; '.join(faults[:10])}{more}. Mend or remove {'it' if len(faults) == 1 else 'them'}."
+        )
+
+
+def _kind(path: Path) -> str:
+    return "a link to nothing" if path.is_symlink() and not path.exists() else "no regular file"
+
+
+def _folders(root: Path) -> list[str]:
+    """Return the folders that name classes, those without any image too."""
+    return [path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def _check_classes(counts: Counter[str], folder: str) -> None:
@@ -114,10 +148,14 @@ def _check_classes(counts: Counter[str], folder: str) -> None:
         )
 
 
+def _raise_unreadable(error: OSError) -> None:
+    raise UserError(f"Every folder below task.folder must be readable, but {error.filename!r}: {error.strerror}.")
+
+
 def _walk(root: Path) -> list[str]:
     paths, seen = [], set()
     # Links to folders are followed (shared data often is one), but a folder is entered once: links can form rings.
-    for directory, folders, names in os.walk(root, followlinks=True):
+    for directory, folders, names in os.walk(root, followlinks=True, onerror=_raise_unreadable):
         real = os.path.realpath(directory)
         if real in seen:
             raise UserError(f"The folder {directory!r} is linked twice below {str(root)!r}; remove one of the links.")

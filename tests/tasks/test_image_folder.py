@@ -1,6 +1,7 @@
 """The user's own images: both label rules, every fault named, the cache trusted only while nothing changed."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from suite.cli import main
 from suite.errors import UserError
+from suite.task import SPLIT_NAMES, SplitName
 from tasks import image_folder
 from tasks.image_folder import ImageFolder
 from tasks.sources import arrays
+from tasks.sources.folder import scan
 from tasks.sources.places import cache_dir
 
 COLOURS = {"cat": (200, 30, 10), "dog": (10, 60, 220)}
@@ -100,10 +104,60 @@ def test_files_that_are_no_sound_images_are_named_and_counted(by_folder: Path) -
     whole = (by_folder / "dog" / "3.png").read_bytes()
     (by_folder / "dog" / "3.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"3 of 22 .* are not") as caught:
-        ImageFolder(folder=str(by_folder)).load(("train",))
+        ImageFolder(folder=str(by_folder)).load()
     for name in ("cat/notes.txt", "cat/deep.png", "dog/3.png"):
         assert name in str(caught.value)
     assert not list(cache_dir().rglob("*.npz"))
+
+
+def test_values_that_are_no_numbers_never_come_in(by_folder: Path) -> None:
+    Image.fromarray(np.full((9, 9), np.nan, dtype=np.float32)).save(by_folder / "cat" / "float.tiff")
+    with pytest.raises(UserError, match=r"cat/float\.tiff \(mode F is not supported\)"):
+        ImageFolder(folder=str(by_folder)).load()
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_only_the_images_that_were_asked_for_are_decoded(by_folder: Path, split: SplitName) -> None:
+    task = ImageFolder(folder=str(by_folder), image_size=8)
+    listing = scan(str(by_folder), "folders")
+    damaged = listing.files[listing.splits()[split][0]].path
+    (by_folder / damaged).write_bytes(b"no image")
+    others = [name for name in SPLIT_NAMES if name != split]
+    if split != "train":
+        assert set(task.load(others).by_name) == set(others)
+        for name in others:
+            task.check_split(name)
+    with pytest.raises(UserError, match=damaged):
+        task.load((split,))
+    with pytest.raises(UserError, match=damaged):
+        task.check_split(split)
+
+
+def test_a_damaged_test_image_is_found_before_a_run_begins(
+    by_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(by_folder.parent)
+    listing = scan(str(by_folder), "folders")
+    damaged = listing.files[listing.splits()["test"][0]].path
+    (by_folder / damaged).write_bytes(b"no image")
+    assert main(["run", "image-folder", "linear", "--task.folder", by_folder.name]) == 2
+    assert damaged in capsys.readouterr().err
+    assert not (by_folder.parent / "runs").exists()
+
+
+def test_what_is_no_file_is_named(by_folder: Path) -> None:
+    (by_folder / "cat" / "gone.png").symlink_to(by_folder / "nowhere.png")
+    os.mkfifo(by_folder / "dog" / "pipe.png")
+    with pytest.raises(UserError, match=r"2 in .* are not") as caught:
+        ImageFolder(folder=str(by_folder)).card()
+    assert "cat/gone.png (a link to nothing)" in str(caught.value)
+    assert "dog/pipe.png (no regular file)" in str(caught.value)
+
+
+def test_a_class_without_images_is_an_error(by_folder: Path) -> None:
+    (by_folder / "bird").mkdir()
+    with pytest.raises(UserError, match=r"at least 7 images.*too few in bird \(0\)"):
+        ImageFolder(folder=str(by_folder)).card()
 
 
 def test_no_more_than_ten_files_are_named(by_folder: Path) -> None:
@@ -123,8 +177,7 @@ def test_wrong_folders_are_errors(by_folder: Path, by_name: Path, tmp_path: Path
         ImageFolder(folder=str(by_name)).card()
     with pytest.raises(UserError, match=r"at least 7 images.*0 \(2\)"):
         ImageFolder(folder=str(by_folder), labels="file-names").card()
-    for path in (by_folder / "dog").iterdir():
-        path.unlink()
+    shutil.rmtree(by_folder / "dog")
     with pytest.raises(UserError, match=r"at least 2 classes.*\['cat'\]"):
         ImageFolder(folder=str(by_folder)).card()
 
