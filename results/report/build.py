@@ -10,6 +10,7 @@ import pandas as pd
 
 from results.errors import LeaderboardError
 from results.leaderboard import task_labels
+from results.report.across import across_view
 from results.report.page import render
 from results.report.palette import family_colours, line_colours
 from results.report.ranked import Ranked, drawn_rows, rank
@@ -63,7 +64,7 @@ def build_report(
         title=title,
         summary=summary_of(shown, ranked, views, sources),
         tasks=views,
-        across=None,
+        across=across_view(shown, sources.trials),
         footer="Made by Boltbench from run folders; needs no network and no other file.",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +11,45 @@ import pandas as pd
 
 from results.curves import read_curve
 from results.files import decode, read_bytes
+from results.tracking import is_tracking_uri
+from results.trials import load_trials
 
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """What belongs to a run beside its record, each from its run id; None where there is none.
+    """What there is beside the records, and None where there is none; curve and fingerprint from a run id.
 
     Args:
         curve: To what `results.curves.read_curve` returns.
         environment: To the content of its environment.json.
+        trials: What `results.trials.load_trials` returns.
     """
 
     curve: Callable[[str], pd.DataFrame | None] = lambda _: None
     environment: Callable[[str], Mapping[str, Any] | None] = lambda _: None
+    trials: pd.DataFrame | None = None
 
 
-def from_folders(runs: Path) -> Sources:
-    """Return what run folders hold; a run whose folder is not there has neither."""
+def from_places(places: Sequence[Path | str]) -> Sources:
+    """Return what roots and folders of runs hold; a run whose folder is not there has neither curve nor fingerprint.
+
+    Args:
+        places: What `results.records.load_records` takes; MLflow stores hold none of it.
+    """
+    roots = [Path(place) for place in places if not is_tracking_uri(place)]
+    folders = [root / "runs" if (root / "runs").is_dir() else root for root in roots]
+
+    def folder_of(run_id: str) -> Path | None:
+        # Of a run that several places hold the last one counts, as it does in the records.
+        return next((folder / run_id for folder in reversed(folders) if (folder / run_id).is_dir()), None)
 
     def curve(run_id: str) -> pd.DataFrame | None:
-        folder = runs / run_id
-        return read_curve(folder) if folder.is_dir() else None
+        folder = folder_of(run_id)
+        return None if folder is None else read_curve(folder)
 
     def environment(run_id: str) -> Mapping[str, Any] | None:
-        path = runs / run_id / "environment.json"
-        content = read_bytes(path)
-        return None if content is None else decode(content, str(path))
+        folder = folder_of(run_id)
+        content = None if folder is None else read_bytes(folder / "environment.json")
+        return None if content is None else decode(content, f"{folder}/environment.json")
 
-    return Sources(curve, environment)
+    return Sources(curve, environment, load_trials(places))

@@ -8,13 +8,20 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from suite.console import say
+from suite.console import complain, say
 from suite.errors import UserError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("output", type=Path, help="the file to write, such as report.html")
+    parser.add_argument(
+        "--from",
+        dest="places",
+        action="append",
+        metavar="PLACE",
+        help="a root, a folder of runs, or the URI of an MLflow store (may be repeated; default: --root)",
+    )
     parser.add_argument("--task", action="append", help="one task only (may be repeated; default: every task)")
     parser.add_argument("--title", help="the page's heading")
 
@@ -52,14 +59,17 @@ def _check(output: Path) -> None:
 def _report(arguments: Namespace) -> tuple[str, int, int]:
     from results.records import load_records
     from results.report.build import TITLE, build_report
-    from results.report.sources import from_folders
+    from results.report.sources import from_places
 
     runs = arguments.root / "runs"
-    if not runs.is_dir():
+    if arguments.places is None and not runs.is_dir():
         raise UserError(f"There are no runs in {str(runs)!r} yet. `boltbench run --plan quick` makes some.")
-    records = load_records(runs)
+    places = arguments.places or [arguments.root]
+    records = load_records(places)
+    for note in records.attrs["notes"]:
+        complain(note)
     title = TITLE if arguments.title is None else arguments.title.strip()
-    text = build_report(records, sources=from_folders(runs), tasks=arguments.task, title=title)
+    text = build_report(records, sources=from_places(places), tasks=arguments.task, title=title)
     shown = records if arguments.task is None else records[records["task_label"].isin(arguments.task)]
     return text, len(shown), shown["task_label"].nunique()
 

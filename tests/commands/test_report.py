@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.front import Front
+from tests.commands.front import QUICK, Front
 
 
 def test_the_report_of_a_run_is_one_file_with_its_curve_and_its_command(done: Front, tmp_path: Path) -> None:
@@ -51,6 +51,18 @@ def test_without_runs_there_is_no_report(front: Front, tmp_path: Path) -> None:
     assert outcome.code == 2
     assert "at least one finished run" in outcome.err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_runs_of_several_places_come_together(done: Front, tmp_path: Path) -> None:
+    other = Front(tmp_path / "other")
+    assert other("run", "digits", "linear", *QUICK).code == 0
+    page = tmp_path / "report.html"
+    assert done("report", page, "--from", done.root, "--from", other.root / "runs").code == 0
+    text = page.read_text()
+    assert all(f"boltbench replay {front.only().run_id}" in text for front in (done, other))
+    assert text.count('class="line s') >= 4, "the curves of both"
+    assert done("report", page, "--from", tmp_path / "nowhere").code == 2
+    assert page.read_text() == text
 
 
 def test_a_damaged_run_is_named_and_the_earlier_report_stays(done: Front, tmp_path: Path) -> None:

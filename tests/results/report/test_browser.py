@@ -6,7 +6,7 @@ import pytest
 
 from results.records import load_records
 from results.report.build import build_report
-from results.report.sources import from_folders
+from results.report.sources import from_places
 from tests.browser import CHROMIUM, browser
 from tests.results.report.pages import fill
 
@@ -21,7 +21,7 @@ def url(make_runs):
     runs = make_runs()
     fill(runs)
     page = runs.path.parent / "report.html"
-    page.write_text(build_report(load_records(runs.path), sources=from_folders(runs.path)))
+    page.write_text(build_report(load_records(runs.path), sources=from_places([runs.path])))
     return page.as_uri()
 
 

@@ -4,13 +4,14 @@ import itertools
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from results.errors import LeaderboardError
 from results.records import load_records
 from results.report.build import build_report
 from results.report.runs import MAX_MESSAGE
-from results.report.sources import from_folders
+from results.report.sources import Sources, from_places
 from results.report.tasks import MAX_FAILURES, MAX_ROWS, MAX_RUNS
 from tests.results.report.pages import ADDRESSES, HOSTILE, Page, fill
 
@@ -23,7 +24,7 @@ def filled(make_runs):
 
 
 def report(runs, **options):
-    return build_report(load_records(runs.path), sources=from_folders(runs.path), **options)
+    return build_report(load_records(runs.path), sources=from_places([runs.path]), **options)
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +246,46 @@ def test_what_is_too_much_for_a_page_is_capped_with_a_word_that_says_so(runs, mo
     assert "2 of 3 runs are shown" in page.text
     assert "1 of 2 are shown" in page.text
     assert "boltbench leaderboard --format csv" in page.text_of("code")
+
+
+def test_methods_are_compared_across_tasks(runs):
+    for task in ("digits", "mnist1d"):
+        for family, score in (("cnn", 0.9), ("mlp", 0.7), ("rnn", 0.6)):
+            runs.add_seeds([score, score + 0.01, score - 0.02], task=task, family=family, config_id=f"{task}{family}")
+    page = Page(report(runs))
+    assert page.all("section", id="across")
+    assert [cell.attributes["data-value"] for cell in page.all("td", class_="mean_rank")] == ["1.0", "2.0", "3.0"]
+    assert len(page.all("path", class_="elbow")) == 3
+    assert "3 methods with scores on all of digits and mnist1d." in page.text
+
+
+def test_tasks_without_common_methods_say_why_they_are_not_compared(page):
+    assert page.all("section", id="across")
+    assert "A comparison needs at least two methods" in page.text
+
+
+def test_one_task_has_no_section_across_tasks(runs):
+    runs.add(test=0.9)
+    assert Page(report(runs)).all("section", id="across") == []
+
+
+def test_searches_are_shown_at_equal_numbers_of_trials(runs):
+    runs.add(test=0.9)
+    trials = pd.DataFrame(
+        {
+            "study": "s",
+            "task_label": "digits",
+            "family": "cnn",
+            "metric": "accuracy",
+            "direction": "maximize",
+            "sampler": "tpe",
+            "number": range(6),
+            "status": "completed",
+            "value": [0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+            "seconds": 60.0,
+        }
+    )
+    text = Page(build_report(load_records(runs.path), sources=Sources(trials=trials))).text
+    assert "75.00 (#1)" in text, "the expected best of one trial is their mean"
+    assert "Best of k trials" in text
+    assert "6 min" in text
