@@ -23,7 +23,7 @@ from suite.runs.folder import ENVIRONMENT, METRICS, RESULT, SPEC, RunFolder, Sto
 from suite.runs.metrics_log import read_rows
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
+    from mlflow.entities import DatasetInput, Metric
     from mlflow.tracking import MlflowClient
 
 STATUSES = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}
@@ -76,7 +76,7 @@ class Mirror:
             return False
         digest = hashlib.sha256((folder.path / RESULT).read_bytes()).hexdigest()
         client = self.client()
-        experiment = self._experiment(client, result["task"])
+        experiment = self._experiment(client, result)
         found = client.search_runs([experiment], f"tags.{RUN_ID_TAG} = '{folder.run_id}'")
         if len(found) == 1 and found[0].data.tags.get(DIGEST_TAG) == digest:
             return False
@@ -89,11 +89,13 @@ class Mirror:
         for stale in found:
             # Cut short, made anew or gone on with since: a fresh copy, so that no curve holds points of both.
             client.delete_run(stale.info.run_id)
-        run = client.create_run(
-            experiment, start_time=_milliseconds(result["started_at"]), run_name=folder.run_id
-        ).info.run_id
+        # The experiment is the task: lists and legends have room for a name's first twenty letters, and would show
+        # the task alone.
+        name = folder.run_id.removeprefix(f"{result['task']}-")
+        run = client.create_run(experiment, start_time=_milliseconds(result["started_at"]), run_name=name).info.run_id
         self._log_params(client, run, result)
         self._log_metrics(client, run, folder, result)
+        client.log_inputs(run, [_dataset(result)])
         self._log_artifacts(client, run, folder)
         for tags in _chunks(list(_tags(result).items()), MAX_TAGS):
             client.log_batch(run, tags=[_tag(key, value) for key, value in tags])
@@ -150,14 +152,17 @@ class Mirror:
             with contextlib.closing(sqlite3.connect(self.store.mlflow / "mlflow.db")) as database:
                 database.execute("PRAGMA journal_mode=WAL")  # the file keeps the mode; asking again changes nothing
 
-    def _experiment(self, client: MlflowClient, name: str) -> str:
+    def _experiment(self, client: MlflowClient, result: dict[str, Any]) -> str:
+        name = result["task"]
         if name not in self._experiments:
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 local = self.tracking_uri == default_tracking_uri(self.store)
                 location = (self.store.mlflow / "artifacts" / name).resolve().as_uri() if local else None
                 self._experiments[name] = client.create_experiment(
-                    name, artifact_location=location, tags={"mlflow.experimentKind": EXPERIMENT_KIND}
+                    name,
+                    artifact_location=location,
+                    tags={"mlflow.experimentKind": EXPERIMENT_KIND, "mlflow.note.content": _experiment_note(result)},
                 )
             else:
                 if experiment.lifecycle_stage == "deleted":
@@ -210,7 +215,25 @@ def _tags(result: dict[str, Any]) -> dict[str, str]:
     tags = {name: str(result[name]) for name in names if result[name]}
     tags["seed"] = str(result["seed"])
     tags["mlflow.note.content"] = f"Replay: `boltbench replay {result['run_id']}`"
+    tags |= {"mlflow.source.name": "boltbench", "mlflow.source.type": "LOCAL"}
     return tags
+
+
+def _experiment_note(result: dict[str, Any]) -> str:
+    """Return what an experiment is about, for the head of its page."""
+    better = "higher" if result["direction"] == "maximize" else "lower"
+    return (
+        f"{result['kind']}: `test/{result['metric']}` counts, {better} is better, floor {result['floor']:g}. "
+        "Group by the tag `config_id` to see the mean over seeds."
+    )
+
+
+def _dataset(result: dict[str, Any]) -> DatasetInput:
+    """Return the task's data under the beginning of its sha256, so that runs can be searched by what they saw."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(result["task"], result["data_sha256"][:10], source_type="boltbench", source=result["task"])
+    return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "train, val, test")])
 
 
 def _tag(key: str, value: str) -> Any:
@@ -220,10 +243,19 @@ def _tag(key: str, value: str) -> Any:
 
 
 def _metrics(folder: RunFolder, result: dict[str, Any]) -> Iterator[Metric]:
-    """Yield the curves (block means of the per-step losses, val scores), then the final scores and the cost."""
+    """Yield the final scores, the curves (block means of the per-step losses, val scores), and the cost.
+
+    What has one value stands at step 0: MLflow draws a bar for each run then, and a lone point of a curve otherwise.
+    """
     from mlflow.entities import Metric
 
-    start = _milliseconds(result["started_at"])
+    start, end = _milliseconds(result["started_at"]), _milliseconds(result["finished_at"])
+    # MLflow's comparison of runs begins with the first metric that was written.
+    for name in sorted(result["scores"], key=lambda name: (name != f"test/{result['metric']}", name)):
+        value = result["scores"][name]
+        if value is not None:
+            # The val curve ends on its last step; the selected weights may be older, and this is their score.
+            yield Metric(name.replace("val/", "val/selected_"), value, end, 0)
     for row in read_rows(folder.path / METRICS) if (folder.path / METRICS).is_file() else ():
         time = start + round(row["seconds"] * 1000)
         for name, value in row.items():
@@ -233,17 +265,10 @@ def _metrics(folder: RunFolder, result: dict[str, Any]) -> Iterator[Metric]:
                     yield Metric(name, sum(known) / len(known), time, row["step"])
             elif "/" in name and value is not None:
                 yield Metric(name, value, time, row["step"])
-    end = _milliseconds(result["finished_at"])
-    steps = (result["cost"] or {}).get("steps", 0)
-    for name, value in result["scores"].items():
-        if name.startswith("test/") and value is not None:
-            yield Metric(name, value, end, steps)
-        elif value is not None:
-            # The val curve ends on its last step; the selected weights may be older, and this is their score.
-            yield Metric(name.replace("val/", "selected_val/"), value, end, steps)
     for name, value in (result["cost"] or {}).items():
         if isinstance(value, int | float):
-            yield Metric(f"cost/{name}", float(value), end, steps)
+            # Charts stand in the order of their names: the cost of training beside its loss, and test above both.
+            yield Metric(f"train/{name}", float(value), end, 0)
 
 
 def _milliseconds(timestamp: str) -> int:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import yaml
 
-from suite.runs.folder import RESULT
+from suite.runs.folder import RESULT, Store
+from suite.runs.mirror import Mirror, default_tracking_uri
 from tests.commands.front import QUICK, Front, read_json, snapshot
 
 
@@ -40,7 +41,7 @@ def test_the_result_scores_val_and_test_and_counts_the_cost(done: Front) -> None
 def test_mlflow_holds_the_run_under_its_id_with_flat_parameters(done: Front) -> None:
     (run,) = done.mlflow_runs()
     assert run.data.tags["run_id"] == done.only().run_id
-    assert run.info.run_name == done.only().run_id
+    assert f"digits-{run.info.run_name}" == done.only().run_id
     assert run.info.status == "FINISHED"
     assert run.data.params["task"] == "digits"
     assert run.data.params["family"] == "mlp"
@@ -48,6 +49,15 @@ def test_mlflow_holds_the_run_under_its_id_with_flat_parameters(done: Front) -> 
     assert run.data.params["budget.epochs"] == "2"
     assert run.data.params["optimization.lr"] == "0.001"
     assert all("{" not in value for value in run.data.params.values())
+
+
+def test_mlflow_says_which_data_a_run_saw_and_what_its_experiment_is_about(done: Front) -> None:
+    (run,) = done.mlflow_runs()
+    ((dataset),) = [item.dataset for item in run.inputs.dataset_inputs]
+    assert (dataset.name, dataset.digest) == ("digits", done.result()["data_sha256"][:10])
+    client = Mirror(Store(done.root), default_tracking_uri(Store(done.root))).client()
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert "`test/accuracy` counts, higher is better, floor 0.1." in experiment.tags["mlflow.note.content"]
 
 
 def test_mlflow_tags_say_what_a_run_is_searched_by(done: Front) -> None:
@@ -63,9 +73,11 @@ def test_mlflow_holds_the_val_curve_the_final_scores_and_the_cost(done: Front) -
     assert [step for step, _, _ in curves["val/accuracy"]] == [20, 40]
     assert curves["train/loss"][-1][0] == 40
     assert [value for _, _, value in curves["test/accuracy"]] == [result["scores"]["test/accuracy"]]
-    assert [value for _, _, value in curves["selected_val/accuracy"]] == [result["scores"]["val/accuracy"]]
+    assert [value for _, _, value in curves["val/selected_accuracy"]] == [result["scores"]["val/accuracy"]]
     for name in ("seconds", "steps", "num_parameters", "peak_memory_mib", "flops_per_step"):
-        assert [value for _, _, value in curves[f"cost/{name}"]] == [result["cost"][name]]
+        assert [value for _, _, value in curves[f"train/{name}"]] == [result["cost"][name]]
+    single = [name for name, points in curves.items() if len(points) == 1]
+    assert {step for name in single for step, _, _ in curves[name]} == {0}, "MLflow draws bars of these"
     assert artifacts == ["environment.json", "learning_curve.png", "result.json", "spec.yaml"]
 
 
