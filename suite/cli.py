@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
+from suite import hints
 from suite.errors import UserError, did_you_mean, shown
 
 VERBS = {
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except UserError as error:
-        sys.stderr.write(f"boltbench: {error}\n")
+        sys.stderr.write(hints.complete(f"boltbench: {error}\n"))
         return 2
     except KeyboardInterrupt:
         return 130
@@ -54,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    hints.remember(root=None, plugins=())
     verb = arguments[0] if arguments else "--help"
     if verb in ("-h", "--help"):
         sys.stdout.write(_help())
@@ -68,8 +70,7 @@ def _dispatch(arguments: list[str]) -> int:
     command = importlib.import_module(f"suite.commands.{verb}")
     parser = Parser(prog=f"boltbench {verb}", description=command.__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    root = Path(os.environ.get("BOLTBENCH_ROOT", "."))
-    parser.add_argument("--root", type=Path, default=root, help="folder of runs/ and mlflow/ (default: here)")
+    parser.add_argument("--root", type=Path, help="folder of runs/ and mlflow/ (default: here)")
     command.add_arguments(parser)
     takes_settings = getattr(command, "TAKES_SETTINGS", False)
     words, settings = _without_settings(arguments[1:]) if takes_settings else (arguments[1:], [])
@@ -77,6 +78,8 @@ def _dispatch(arguments: list[str]) -> int:
         parsed, rest = parser.parse_known_args(words)
     except SystemExit as exit_:  # after --help
         return int(exit_.code or 0)
+    hints.remember(root=None if parsed.root is None else str(parsed.root), plugins=getattr(parsed, "plugin", []))
+    parsed.root = parsed.root or Path(os.environ.get("BOLTBENCH_ROOT", "."))
     if rest:
         known = [option for action in parser._actions for option in action.option_strings]
         raise UserError(f"Unknown argument {shown(rest[0])}.{did_you_mean(rest[0].split('=')[0], known)}")

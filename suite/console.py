@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from suite import hints
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -17,14 +19,14 @@ PLAIN_EVERY_SECONDS = 10.0
 
 
 def say(text: str = "") -> None:
-    """Write one line to standard output."""
-    sys.stdout.write(text + "\n")
+    """Write one line to standard output, the commands in it completed."""
+    sys.stdout.write(hints.complete(text) + "\n")
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
-    """Write one line to standard error."""
-    sys.stderr.write(text + "\n")
+    """Write one line to standard error, the commands in it completed."""
+    sys.stderr.write(hints.complete(text) + "\n")
     sys.stderr.flush()
 
 
@@ -113,7 +115,7 @@ class RunReporter:
         if self.num_runs > 1:
             line = f"[{self.num_done}/{self.num_runs}] {line}"
         if self._progress is not None:
-            self._progress.console.print(line, markup=False, highlight=False)
+            self._progress.console.print(hints.complete(line), markup=False, highlight=False)
         else:
             say(line)
 

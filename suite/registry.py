@@ -41,6 +41,11 @@ class Registry(Generic[T]):
         """Return every known name, sorted, without importing what it stands for."""
         return sorted({*self._folder_names(), *self._entry_point_names(), *self._plugins})
 
+    def check(self, name: str) -> None:
+        """Raise `UserError` with the nearest name where ``name`` is not known; nothing is imported."""
+        if name not in self.names():
+            raise unknown_name(self.what, name, self.names())
+
     def get(self, name: str) -> type[T]:
         """Return the class registered as ``name``; raise `UserError` with the nearest name otherwise."""
         if name in self._plugins:

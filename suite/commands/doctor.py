@@ -95,7 +95,7 @@ def _runs(root: Path) -> Iterator[str]:
             continue
         if damaged:
             names = ", ".join(damaged)
-            yield f"{folder.run_id}: {names} must match the sha256 in result.json; `boltbench run --force` mends it."
+            yield f"{folder.run_id}: {names} must match the sha256 in result.json. {folder.how_to_make_anew()}"
         # A plan that was stopped has runs yet to make: nothing is wrong.
         if folder.can_go_on() and status != "planned":
             yield f"{folder.run_id} is {status}; `boltbench resume` goes on with it."

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.console import complain, say
 from suite.errors import UserError, shown
+from suite.hints import command
 
 if TYPE_CHECKING:
     from suite.engine.devices import Execution
@@ -47,13 +48,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace, rest: list[str]) -> int:
     """Check everything, then make the runs and print their leaderboards."""
-    from suite.commands.session import run_all
     from suite.commands.shared import load_plugins, open_store
 
     store = open_store(arguments)
     if not (arguments.print_config or arguments.help_settings):
         store.check_writable()  # first of all: what follows imports for seconds
     load_plugins(arguments.plugin)
+    # What can be said without torch and lightning is said first: they take seconds to import.
+    if arguments.seeds is not None:
+        _seeds(arguments.seeds)
     if arguments.plan is not None:
         if arguments.help_settings:
             raise UserError("--help-settings lists the settings of one task and family; give these in place of --plan.")
@@ -61,6 +64,7 @@ def main(arguments: Namespace, rest: list[str]) -> int:
     else:
         config = _read_config(arguments.config) if arguments.config is not None else {}
         task, family = _names(arguments, config)
+        _check_names(task, family, rest)
         groups = _groups(task, family)
         if arguments.help_settings:
             from suite.commands.settings import help_text
@@ -75,6 +79,8 @@ def main(arguments: Namespace, rest: list[str]) -> int:
             )
         say(prepared[0].to_yaml().rstrip())
         return 0
+    from suite.commands.session import run_all
+
     code = run_all(prepared, store, force=arguments.force, tracking_uri=arguments.tracking_uri)
     if arguments.plan is not None and code in (0, 1):
         _say_what_next(arguments)
@@ -93,6 +99,19 @@ def _names(arguments: Namespace, config: Mapping[str, Any]) -> tuple[str, str]:
             raise UserError(f"`{key}.name` must be a name, but got {shown(value)}.")
         found.append(value)
     return found[0], found[1]
+
+
+def _check_names(task: str, family: str, rest: list[str]) -> None:
+    """Raise `UserError` where the task, the family or a flag of the task is unknown; all that needs no torch."""
+    from suite.commands.settings import parse_flags
+    from suite.family import FAMILIES
+    from suite.task import TASKS
+
+    TASKS.check(task)
+    FAMILIES.check(family)
+    of_task = [word for word in rest if word.startswith("--task.")]
+    if of_task:
+        parse_flags([word.partition("=")[0] + "=" for word in of_task], {"task": TASKS.get(task)})
 
 
 def _groups(task: str, family: str) -> dict[str, type[Settings]]:
@@ -120,20 +139,24 @@ def _from_flags(
 
 def _from_plan(arguments: Namespace, rest: list[str]) -> list[Prepared]:
     from suite.commands.settings import parse_flags
-    from suite.engine.devices import Execution
     from suite.family import FAMILIES
-    from suite.spec import settings_groups
     from suite.task import TASKS
     from sweeps.plans import PlanError, load_plan
 
     if arguments.task is not None or arguments.config is not None:
         raise UserError("--plan names the tasks, families and settings itself; drop the other arguments, or --plan.")
-    # A plan's cells differ in task and family, so that only the groups that all of them have can be set by flag.
-    flags = parse_flags(rest, {**settings_groups(), "execution": Execution})
     try:
         cells = load_plan(arguments.plan).cells(tasks=TASKS.names(), families=FAMILIES.names())
     except PlanError as error:
         raise UserError(str(error)) from error
+    for cell in cells:
+        TASKS.check(cell.task["name"])
+        FAMILIES.check(cell.family["name"])
+    from suite.engine.devices import Execution
+    from suite.spec import settings_groups
+
+    # A plan's cells differ in task and family, so that only the groups that all of them have can be set by flag.
+    flags = parse_flags(rest, {**settings_groups(), "execution": Execution})
     prepared: list[Prepared] = []
     left_out: dict[str, list[str]] = {}
     for cell in cells:
@@ -200,10 +223,14 @@ def _say_what_next(arguments: Namespace) -> None:
 
     done = [folder.run_id for folder in open_store(arguments).folders() if folder.status() == "completed"]
     say("\nNext:")
-    say("  boltbench ui                        browse every run, curve and picture in MLflow")
+    steps = [("ui", "", "browse every run, curve and picture in MLflow")]
     if done:
-        say(f"  boltbench replay {done[0]}   make that run again and see that every bit is equal")
-    say("  boltbench leaderboard --format markdown,csv --output leaderboards")
-    say("  boltbench run mnist1d cnn --seeds 0-4 --regularization.dropout 0.2")
-    say("  boltbench list                      every task and family, and which pairs fit")
+        steps.append(("replay", f" {done[0]}", "make that run again and see that every bit is equal"))
+    steps += [
+        ("leaderboard", " --format markdown,csv --output leaderboards", ""),
+        ("run", " mnist1d cnn --seeds 0-4 --regularization.dropout 0.2", ""),
+        ("list", "", "every task and family, and which pairs fit"),
+    ]
+    for verb, rest, reason in steps:
+        say(f"  {command(verb, rest):<34}  {reason}".rstrip())
     say("(the command lies in .venv/bin: `source .venv/bin/activate` puts it on the path)")

@@ -179,9 +179,7 @@ class _BlockEdge(lightning.Callback):
             finished = True
             self._end(trainer, "timed-out", f"More than {limit:g} seconds had passed after step {state.step}.")
         if not finished and training.should_stop():
-            self._end(
-                trainer, "interrupted", f"Stopped by a signal after step {state.step}; `boltbench resume` goes on."
-            )
+            self._end(trainer, "interrupted", f"Stopped by a signal after step {state.step}.")
             self._save(trainer)
         elif not finished and time.perf_counter() - self._last_checkpoint >= training.checkpoint_seconds:
             self._save(trainer)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import platform
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -126,6 +127,10 @@ class RunFolder:
         status = self.status()
         return status in RESUMABLE or (status in ("failed", "out-of-memory") and (self.path / TRAINED).is_file())
 
+    def how_to_make_anew(self) -> str:
+        """Return the way out of damage, as the end of an error message."""
+        return f"`boltbench run --force --config {shlex.quote(str(self.path / SPEC))}` makes the run anew."
+
     def plan(self, spec: str) -> None:
         """Put the spec of a run that is about to be made here, unless there is one."""
         if not (self.path / SPEC).is_file():
@@ -212,9 +217,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise UserError(
-                f"{str(path)!r} is damaged: {error}. `boltbench run --force` makes the run anew."
-            ) from error
+            raise UserError(f"{str(path)!r} is damaged: {error}. {self.how_to_make_anew()}") from error
         if not isinstance(value, dict):
-            raise UserError(f"{str(path)!r} must hold a JSON object. `boltbench run --force` makes the run anew.")
+            raise UserError(f"{str(path)!r} must hold a JSON object. {self.how_to_make_anew()}")
         return value

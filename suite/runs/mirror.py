@@ -84,7 +84,7 @@ class Mirror:
         if damaged:
             raise UserError(
                 f"{folder.run_id} is not mirrored: {', '.join(damaged)} must match the sha256 in result.json. "
-                "`boltbench run --force` makes the run anew."
+                f"{folder.how_to_make_anew()}"
             )
         for stale in found:
             # Cut short, made anew or gone on with since: a fresh copy, so that no curve holds points of both.

@@ -78,7 +78,7 @@ def prepare_replay(folder: RunFolder) -> Prepared:
     if damaged:
         raise UserError(
             f"The files of {folder.run_id!r} must match the sha256 in its result, but {', '.join(damaged)} "
-            f"{'does' if len(damaged) == 1 else 'do'} not. `boltbench run --force` makes the run anew."
+            f"{'does' if len(damaged) == 1 else 'do'} not. {folder.how_to_make_anew()}"
         )
     spec, execution = read_spec(folder)
     prepared = prepare(spec, dataclasses.replace(execution, checkpoint_seconds=1e9))
