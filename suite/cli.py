@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    hints.remember(root=None, plugins=())
+    hints.remember(root=None)
     verb = arguments[0] if arguments else "--help"
     if verb in ("-h", "--help"):
         sys.stdout.write(_help())
@@ -78,12 +78,22 @@ def _dispatch(arguments: list[str]) -> int:
         parsed, rest = parser.parse_known_args(words)
     except SystemExit as exit_:  # after --help
         return int(exit_.code or 0)
-    hints.remember(root=None if parsed.root is None else str(parsed.root), plugins=getattr(parsed, "plugin", []))
+    hints.remember(
+        root=None if parsed.root is None else str(parsed.root),
+        plugins=getattr(parsed, "plugin", []),
+        takes_plugins=_takes_plugins,
+    )
     parsed.root = parsed.root or Path(os.environ.get("BOLTBENCH_ROOT", "."))
     if rest:
         known = [option for action in parser._actions for option in action.option_strings]
         raise UserError(f"Unknown argument {shown(rest[0])}.{did_you_mean(rest[0].split('=')[0], known)}")
     return int(command.main(parsed, settings) if takes_settings else command.main(parsed))
+
+
+def _takes_plugins(verb: str) -> bool:
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"suite.commands.{verb}").add_arguments(parser)
+    return "--plugin" in parser._option_string_actions
 
 
 def _without_settings(words: list[str]) -> tuple[list[str], list[str]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 WITHOUT_ROOT = frozenset({"data", "show"})
 """Verbs that look at no runs."""
@@ -14,12 +12,19 @@ _HINT = re.compile(r"`boltbench (?P<verb>[a-z]+)(?P<rest>[^`]*)`")
 
 _root: str | None = None
 _plugins: tuple[str, ...] = ()
+_takes_plugins: Callable[[str], bool] = bool
 
 
-def remember(*, root: str | None, plugins: Sequence[str]) -> None:
-    """Note what this call of the command was given; the root is None where it was not given."""
-    global _root, _plugins
-    _root, _plugins = root, tuple(plugins)
+def remember(*, root: str | None, plugins: Sequence[str] = (), takes_plugins: Callable[[str], bool] = bool) -> None:
+    """Note what this call of the command was given.
+
+    Args:
+        root: As it was given; None where it was not.
+        plugins: Likewise.
+        takes_plugins: Verb -> whether it has a --plugin argument.
+    """
+    global _root, _plugins, _takes_plugins
+    _root, _plugins, _takes_plugins = root, tuple(plugins), takes_plugins
 
 
 def command(verb: str, rest: str = "") -> str:
@@ -31,12 +36,6 @@ def command(verb: str, rest: str = "") -> str:
     if _plugins and _takes_plugins(verb):
         words += "".join(f" --plugin {shlex.quote(plugin)}" for plugin in _plugins)
     return words
-
-
-def _takes_plugins(verb: str) -> bool:
-    parser = argparse.ArgumentParser()
-    importlib.import_module(f"suite.commands.{verb}").add_arguments(parser)
-    return "--plugin" in parser._option_string_actions
 
 
 def complete(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from suite import hints
+from suite.cli import _takes_plugins
 from suite.task import TASKS
 from tests.commands.front import QUICK, Front, environment
 from tests.commands.interrupting import interrupt
@@ -71,20 +72,20 @@ def test_doctor_names_a_resume_that_works_as_typed(front: Front) -> None:
 
 
 def test_a_call_without_root_has_plain_hints() -> None:
-    hints.remember(root=None, plugins=())
+    hints.remember(root=None)
     assert hints.complete("`boltbench resume` goes on.") == "`boltbench resume` goes on."
     assert hints.complete("see boltbench or `boltbench`") == "see boltbench or `boltbench`"
 
 
 def test_only_verbs_that_take_them_get_root_and_plug_ins() -> None:
-    hints.remember(root="a b", plugins=("x.py",))
+    hints.remember(root="a b", plugins=("x.py",), takes_plugins=_takes_plugins)
     try:
         assert hints.command("ui") == "boltbench ui --root 'a b'"
         assert hints.command("data", " fetch mnist") == "boltbench data fetch mnist --plugin x.py"
         assert hints.command("list") == "boltbench list --plugin x.py"
         assert hints.command("list", " runs") == "boltbench list runs --root 'a b' --plugin x.py"
     finally:
-        hints.remember(root=None, plugins=())
+        hints.remember(root=None)
 
 
 @pytest.mark.parametrize(
