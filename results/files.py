@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 from results.errors import RecordError
 from results.schema import SCHEMA, WAY_OUT
 from results.seal import check_seal
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one finished run, from wherever they came."""
+
+    place: PurePath
+    """How errors name it: a run folder, or a run in MLflow."""
+    result: bytes
+    replay: bytes | None = None
+    tuning: bytes | None = None
 
 
 def read_bytes(path: str | Path) -> bytes | None:

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from results.errors import RecordError
-from results.files import read_bytes
-from results.rows import Files, combined, sound_rows
+from results.files import Files, read_bytes
+from results.rows import combined, sound_rows
 from results.schema import COLUMNS
 
 CACHE: Final = ".records.arrow"

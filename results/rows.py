@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import hashlib
 import json
@@ -14,7 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from results.errors import RecordError
-from results.files import decode, decode_result
+from results.files import Files, decode, decode_result
 from results.schema import COLUMNS, MISSING, SECTIONS, TUNING_COLUMNS, WAY_OUT, broken, is_finite, section_of, values_of
 from results.text import setting_text, task_label
 
@@ -37,17 +36,6 @@ HIDDEN: Final = (SCORE_NAMES, DIGEST, EXTRAS, PLACE)
 of the files beside it, and where it lies."""
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Files:
-    """The files of one finished run, from wherever they came."""
-
-    place: PurePath
-    """How errors name it: a run folder, or a run in MLflow."""
-    result: bytes
-    replay: bytes | None = None
-    tuning: bytes | None = None
 
 
 def frame_of(runs: Sequence[Files]) -> pd.DataFrame:

@@ -1,38 +1,41 @@
-"""A leaderboard as a table for the terminal."""
+"""Any of the tables for the terminal."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from results.presentation import HEADERS_LEFT, caption, cells_of, headers_of
+from results.presentation import Shown, present
 
 _KEY = re.compile(r"(?<![^ ])([\w.-]+)=")
 _HEADERS = {"rank": "#", "parameters": "params"}
-_MIN_WIDTHS = {"family": 6, "setting": 10}
+_MIN_WIDTHS = {"family": 6, "setting": 10, "study": 6, "task": 6, "sampler": 6}
 """Columns that give way on a narrow terminal, and how far; numbers never do."""
 
 
-def render(table: pd.DataFrame) -> Table:
-    """Return a leaderboard as a rich table: the best rows bold, failed runs red, long settings folded.
+def render(table: pd.DataFrame, columns: Sequence[str] | None = None) -> Table:
+    """Return a table for the terminal: the best rows bold, ties with them underlined, failed runs red.
 
     Keys of settings are shown without their group (``width``, not ``family.width``) where that is clear within the
-    table, and a level of determinism that all rows share stands below it instead of in a column.
+    table. Unless columns are asked for, those that say nothing are left out: empty ones, and no failures; and for want
+    of room val, and determinism, of which the caption speaks.
     """
-    headers, rows = headers_of(table), cells_of(table)
-    below = caption(table)
-    levels = set(table["determinism"])
-    if len(levels) == 1:
-        below += f" All {levels.pop()}."
-        headers, rows = headers[:-1], [cells[:-1] for cells in rows]
-    settings = headers.index("setting")
-    for cells, setting in zip(rows, short_settings([cells[settings] for cells in rows]), strict=True):
-        cells[settings] = setting
+    shown = present(table, columns)
+    below = shown.caption
+    if columns is None:
+        shown, levels = _compact(shown)
+        below += f" {levels}" if levels else ""
+    keys = [column.key for column in shown.columns]
+    cells = [list(row) for row in shown.cells]
+    if "setting" in keys:
+        at = keys.index("setting")
+        for row, setting in zip(cells, short_settings([row[at] for row in cells]), strict=True):
+            row[at] = setting
     # Text throughout: a plain string is markup to rich, and a setting such as [red] would vanish.
     rendered = Table(
         box=box.SIMPLE_HEAD,
@@ -42,21 +45,37 @@ def render(table: pd.DataFrame) -> Table:
         caption=Text(below, style="dim"),
         caption_justify="left",
     )
-    for name in headers:
+    for column in shown.columns:
         rendered.add_column(
-            Text(_HEADERS.get(name, name)),
-            justify="left" if name in HEADERS_LEFT else "right",
+            Text(_HEADERS.get(column.key, column.header)),
+            justify="left" if column.is_text else "right",
             overflow="fold",
-            no_wrap=name not in _MIN_WIDTHS,
-            min_width=_MIN_WIDTHS.get(name),
+            no_wrap=column.key not in _MIN_WIDTHS,
+            min_width=_MIN_WIDTHS.get(column.key),
         )
-    failed = headers.index("failed")
-    for rank, num_failed, cells in zip(table["rank"], table["failed"], rows, strict=True):
-        texts = [Text(cell) for cell in cells]
-        if num_failed > 0:
-            texts[failed].stylize("red")
-        rendered.add_row(*texts, style="bold" if not pd.isna(rank) and rank == 1 else "")
+    for row, best, tied in zip(cells, shown.best, shown.tied, strict=True):
+        texts = [Text(cell) for cell in row]
+        for key, text in zip(keys, texts, strict=True):
+            if key == "failed" and text.plain not in ("", "0"):
+                text.stylize("red")
+            if key == "score" and tied:
+                text.stylize("underline")
+        rendered.add_row(*texts, style="bold" if best else "")
     return rendered
+
+
+def _compact(shown: Shown) -> tuple[Shown, str]:
+    """Return a table without the columns that say nothing here, and a sentence on determinism."""
+    levels = ""
+    dropped = {"val"}
+    for index, column in enumerate(shown.columns):
+        values = {row[index] for row in shown.cells}
+        if values <= {""} or (column.key == "failed" and values == {"0"}):
+            dropped.add(column.key)
+        if column.key == "determinism" and values:
+            dropped.add(column.key)
+            levels = f"All {values.pop()}." if len(values) == 1 else "Determinism differs from row to row."
+    return shown.without(dropped), levels
 
 
 def short_settings(settings: Iterable[str]) -> list[str]:

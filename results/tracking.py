@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from results.errors import RecordError
-from results.rows import Files
+from results.files import Files
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

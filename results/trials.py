@@ -240,9 +240,16 @@ def _value(trial: Mapping[str, Any], direction: str, path: Path) -> float:
     return float(best(scores)) if scores else math.nan
 
 
-def require_trials(trials: pd.DataFrame) -> None:
-    """Raise `LeaderboardError` when there are no trials to compare searches by."""
-    if trials.empty:
-        raise LeaderboardError(
-            "Searches are compared by their trials, but there are none under these roots. `boltbench sweep` makes some."
-        )
+def require_rows(rows: pd.DataFrame, tasks: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the trials, or the records of runs that a sweep left behind, of the tasks (None: of all).
+
+    Raises:
+        LeaderboardError: There are none.
+    """
+    found = rows if tasks is None else rows[rows["task_label"].isin(tasks)]
+    if "study" in found and found["study"].notna().any():
+        return found
+    where = "" if tasks is None else f" of {', '.join(tasks)}"
+    raise LeaderboardError(
+        f"Searches are compared by what `boltbench sweep` left behind, but there is no search{where} here."
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from results.seal import sealed
 from suite.atomic import WriteError, write_text
 from suite.engine.checkpoints import AtomicCheckpointIO, checkpoints, latest_intact
 from suite.engine.data import ResidentSplit
@@ -20,7 +21,7 @@ from suite.engine.training import Training
 from suite.layers import count_parameters
 from suite.learner import Learner
 from suite.runs.environment import fingerprint
-from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, METRICS, RESUMABLE, SPEC, TRAINED, RunFolder
+from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, METRICS, RESULT, RESUMABLE, SPEC, TRAINED, RunFolder
 from suite.runs.metrics_log import JsonlMetricsLog
 from suite.runs.prepare import Prepared
 from suite.runs.scoring import keep_trained, read_trained, save_weights, score
@@ -83,7 +84,7 @@ def execute(
         except Exception as error:  # whatever breaks a run is recorded as its outcome; it must not end a plan
             result = _failure(folder, error)
         record = _record(prepared, folder, environment, result, started)
-        folder.write_json("result.json", record)
+        write_text(folder.path / RESULT, sealed(record))
         _drop_resume_files(folder, record["status"])
         return record, True
 
@@ -174,6 +175,7 @@ def _train(
             "epochs": round(state.epoch, 4),
             "num_parameters": count_parameters(learner),
             "flops_per_step": prepared.flops_per_step,
+            "flops_per_example": round(prepared.flops_per_step / prepared.examples_per_step, 1),
             "peak_memory_mib": round(peak_memory_mib(prepared.device), 1),
             "device": prepared.device.type,
         },

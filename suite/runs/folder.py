@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from results.errors import RecordError
+from results.seal import SEAL, check_seal
 from suite.atomic import sha256_of, write_text
 from suite.errors import UserError
 
@@ -99,8 +101,19 @@ class RunFolder:
         return self.path.name
 
     def result(self) -> dict[str, Any] | None:
-        """Return the result, or None while there is none; raise `UserError` when it is not readable."""
-        return self.read_json(RESULT)
+        """Return the result, or None while there is none.
+
+        Raises:
+            UserError: It is not readable, or was changed after it was sealed.
+        """
+        result = self.read_json(RESULT)
+        if result is not None and SEAL in result:
+            path = self.path / RESULT
+            try:
+                check_seal(path.read_bytes(), result, str(path))
+            except RecordError as error:
+                raise UserError(str(error)) from error
+        return result
 
     def environment(self) -> dict[str, Any] | None:
         """Return the fingerprint of the run's last attempt, or None before the first."""

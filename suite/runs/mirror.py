@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results.tracking import COMPLETE_TAG as DIGEST_TAG
+from results.tracking import PREFIX, RECORD_FILES, RUN_ID_TAG, make_client, tags_of_file
 from suite.errors import UserError
 from suite.runs.folder import ENVIRONMENT, METRICS, RESULT, SPEC, RunFolder, Store
 from suite.runs.metrics_log import read_rows
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput, Metric
+    from mlflow.entities import DatasetInput, Metric, Run
     from mlflow.tracking import MlflowClient
 
 STATUSES = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}
@@ -32,7 +34,6 @@ MAX_METRICS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100
 """What one log_batch call takes."""
 EXPERIMENT_KIND = "custom_model_development"
 """Without it MLflow's UI opens an experiment on its pages for language-model traces, which are empty here."""
-RUN_ID_TAG, DIGEST_TAG = "run_id", "result_sha256"
 
 
 class MirrorError(UserError):
@@ -76,10 +77,11 @@ class Mirror:
             return False
         digest = hashlib.sha256((folder.path / RESULT).read_bytes()).hexdigest()
         client = self.client()
-        experiment = self._experiment(client, result)
+        experiment = self.experiment(result["task"], _experiment_note(result))
         found = client.search_runs([experiment], f"tags.{RUN_ID_TAG} = '{folder.run_id}'")
+        record = _record_tags(folder)
         if len(found) == 1 and found[0].data.tags.get(DIGEST_TAG) == digest:
-            return False
+            return _update_record(client, found[0], record)
         damaged = folder.damaged_files()
         if damaged:
             raise UserError(
@@ -97,7 +99,7 @@ class Mirror:
         self._log_metrics(client, run, folder, result)
         client.log_inputs(run, [_dataset(result)])
         self._log_artifacts(client, run, folder)
-        for tags in _chunks(list(_tags(result).items()), MAX_TAGS):
+        for tags in _chunks(list({**_tags(result), **record}.items()), MAX_TAGS):
             client.log_batch(run, tags=[_tag(key, value) for key, value in tags])
         status = STATUSES.get(result["status"], "FAILED")
         client.set_terminated(run, status, end_time=_milliseconds(result["finished_at"]))
@@ -125,35 +127,23 @@ class Mirror:
     def client(self) -> MlflowClient:
         """Return the client, with the store prepared: one process at a time creates its tables."""
         if self._client is None:
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it looks a host up in every process
-            os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-            # By default an unreachable server is asked for four minutes.
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-            import logging
-
-            from mlflow.tracking import MlflowClient
-
-            logging.getLogger("alembic").setLevel(logging.WARNING)
-            logging.getLogger("mlflow").setLevel(logging.WARNING)
             if self.tracking_uri == default_tracking_uri(self.store):
                 self._prepare_sqlite()
-            self._client = MlflowClient(tracking_uri=self.tracking_uri)
+            self._client = make_client(self.tracking_uri)
         return self._client
 
     def _prepare_sqlite(self) -> None:
         """Create the tables and switch to write-ahead logging, alone: of four processes at once, one would survive."""
-        from mlflow.tracking import MlflowClient
-
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
         with (self.store.mlflow / ".lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            MlflowClient(tracking_uri=self.tracking_uri).search_experiments(max_results=1)
+            make_client(self.tracking_uri).search_experiments(max_results=1)
             with contextlib.closing(sqlite3.connect(self.store.mlflow / "mlflow.db")) as database:
                 database.execute("PRAGMA journal_mode=WAL")  # the file keeps the mode; asking again changes nothing
 
-    def _experiment(self, client: MlflowClient, result: dict[str, Any]) -> str:
-        name = result["task"]
+    def experiment(self, name: str, note: str) -> str:
+        """Return the id of an experiment, made or restored where need be; ``note`` heads the page of a new one."""
+        client = self.client()
         if name not in self._experiments:
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
@@ -162,7 +152,7 @@ class Mirror:
                 self._experiments[name] = client.create_experiment(
                     name,
                     artifact_location=location,
-                    tags={"mlflow.experimentKind": EXPERIMENT_KIND, "mlflow.note.content": _experiment_note(result)},
+                    tags={"mlflow.experimentKind": EXPERIMENT_KIND, "mlflow.note.content": note},
                 )
             else:
                 if experiment.lifecycle_stage == "deleted":
@@ -234,6 +224,27 @@ def _dataset(result: dict[str, Any]) -> DatasetInput:
 
     dataset = Dataset(result["task"], result["data_sha256"][:10], source_type="boltbench", source=result["task"])
     return DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "train, val, test")])
+
+
+def _record_tags(folder: RunFolder) -> dict[str, str]:
+    """Return the files that make a record as tags: leaderboards from MLflow and from folders are equal."""
+    tags: dict[str, str] = {}
+    for name in RECORD_FILES:
+        if (folder.path / name).is_file():
+            tags |= tags_of_file(name, (folder.path / name).read_text())
+    return tags
+
+
+def _update_record(client: MlflowClient, run: Run, record: dict[str, str]) -> bool:
+    """Bring the tags of a run's files up to date: a replay or a sweep may have added one since."""
+    before = {key: value for key, value in run.data.tags.items() if key.startswith(PREFIX)}
+    if before == record:
+        return False
+    for key in before.keys() - record.keys():
+        client.delete_tag(run.info.run_id, key)
+    changed = {key: value for key, value in record.items() if before.get(key) != value}
+    client.log_batch(run.info.run_id, tags=[_tag(key, value) for key, value in changed.items()])
+    return True
 
 
 def _tag(key: str, value: str) -> Any:

@@ -50,6 +50,11 @@ class Prepared:
         return yaml.safe_dump({**self.spec.to_mapping(), "execution": self.execution.to_mapping()}, sort_keys=False)
 
     @property
+    def examples_per_step(self) -> int:
+        """Examples in a full batch."""
+        return min(self.spec.data.batch_size, self.spec.data.num_used(self.card.split_sizes["train"]))
+
+    @property
     def threads(self) -> int:
         """CPU threads for this run: as asked for, else one while a step is small, else every core."""
         if self.execution.threads is not None:
@@ -195,7 +200,7 @@ def _probe(prepared: Prepared) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     card, meta = prepared.card, torch.device("meta")
-    size = min(prepared.spec.data.batch_size, prepared.spec.data.num_used(card.split_sizes["train"]))
+    size = prepared.examples_per_step
     kind = torch.int64 if card.vocabulary is not None else torch.float32
     inputs = torch.empty((size, *card.input_shape), dtype=kind, device=meta)
     targets = torch.empty((size, *card.output_shape[:-1]), dtype=torch.int64, device=meta)

@@ -1,8 +1,6 @@
-import json
-
 import pytest
 
-from tests.commands.front import Front, read_json, snapshot
+from tests.commands.front import Front, read_json, snapshot, write_result
 from tests.commands.interrupting import interrupt
 
 
@@ -68,7 +66,7 @@ def test_other_results_under_the_same_fingerprint_break_the_promise(done: Front)
     folder = done.only()
     result = read_json(folder.path / "result.json")
     result["digests"]["weights"] = "0" * 64
-    (folder.path / "result.json").write_text(json.dumps(result))
+    write_result(folder.path, result)
     outcome = done("replay", folder.run_id)
     assert outcome.code == 1
     assert "equal within 1e-6" in outcome.out

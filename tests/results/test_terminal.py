@@ -12,7 +12,7 @@ from results.records import load_records
 from results.terminal import render, short_settings
 
 
-def shown(runs, *, width=100, colour=False):
+def shown(runs, *, width=100, colour=False, columns=None):
     console = Console(
         width=width,
         file=io.StringIO(),
@@ -21,7 +21,7 @@ def shown(runs, *, width=100, colour=False):
         legacy_windows=False,
         _environ={},
     )
-    console.print(render(leaderboard(load_records(runs.path), "digits")))
+    console.print(render(leaderboard(load_records(runs.path), "digits"), columns))
     return console.file.getvalue()
 
 
@@ -42,8 +42,8 @@ def test_every_row_fits_and_keeps_its_figures(full, width):
     assert best.startswith("1")
     other = next(line for line in lines if line.startswith("2"))
     if width >= 100:
-        assert " ".join(other.split()) == "2 transformer default 50.00 97.00 1 1 5,210 1.9 deterministic"
-        assert " ".join(best.split()).endswith("96.00 ± 1.00 97.00 3 0 5,210 1.9 seeded")
+        assert " ".join(other.split()) == "2 transformer default 50.00 one seed 1 1 5,210 1.9"
+        assert " ".join(best.split()).endswith("96.00 ± 1.00 [93.52, 98.48] 3 0 5,210 1.9")
 
 
 def test_a_long_setting_folds_and_loses_nothing(full):
@@ -78,6 +78,32 @@ def test_a_level_that_all_rows_share_is_said_once(runs):
     assert "determinism" not in text
     assert "All seeded." in text
     assert "Score over 1 seed." in " ".join(text.split())
+
+
+def test_levels_that_differ_are_said_to(full):
+    assert "Determinism differs from row to row." in " ".join(shown(full).split())
+    assert "deterministic" in shown(full, columns=["family", "determinism"])
+
+
+def test_what_says_nothing_is_left_out_until_it_is_asked_for(runs):
+    runs.add_seeds([0.95, 0.96, 0.97])
+    header = shown(runs).splitlines()[0].split()
+    assert header == ["#", "family", "setting", "accuracy", "(%)", "interval", "seeds", "params", "seconds"]
+    header = shown(runs, columns=["family", "failed", "val", "p"]).splitlines()[0].split()
+    assert header == ["family", "failed", "val", "p"]
+
+
+def test_rows_that_are_not_told_apart_from_the_best_are_underlined(runs):
+    for config_id, scores in (("a", [0.95, 0.96, 0.97]), ("b", [0.96, 0.94, 0.95]), ("c", [0.2, 0.21, 0.22])):
+        runs.add_seeds(scores, config_id=config_id, family=config_id)
+    lines = shown(runs, colour=True).splitlines()
+    assert [
+        "\x1b[4m" in next(line for line in lines if f"{score} ±" in line) for score in ("96.00", "95.00", "21.00")
+    ] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_brackets_in_a_setting_are_not_markup(runs):

@@ -12,7 +12,7 @@ import yaml
 from results.errors import LeaderboardError, RecordError
 from results.records import load_records
 from results.statistics.expected_best import expected_best
-from results.trials import best_of_k, default_against_tuned, load_trials, require_trials
+from results.trials import best_of_k, default_against_tuned, load_trials, require_rows
 
 
 def write_study(root: Path, name: str, values: list[float | None], **changes: object) -> Path:
@@ -74,7 +74,7 @@ def test_studies_of_one_task_and_several_roots_come_together(tmp_path):
 
 def test_no_trials_are_refused_with_the_way_to_make_some(tmp_path):
     with pytest.raises(LeaderboardError, match="boltbench sweep"):
-        require_trials(load_trials(tmp_path))
+        require_rows(load_trials(tmp_path))
 
 
 @pytest.mark.parametrize(

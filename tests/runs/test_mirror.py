@@ -5,7 +5,7 @@ import pytest
 
 from suite.runs.folder import RunFolder, Store
 from suite.runs.mirror import DIGEST_TAG, Mirror, MirrorError, default_tracking_uri
-from tests.commands.front import Front, read_json
+from tests.commands.front import Front, read_json, write_result
 
 
 def mirror_of(front: Front) -> Mirror:
@@ -23,7 +23,7 @@ def test_a_changed_result_replaces_the_copy(done: Front) -> None:
     path = done.only().path / "result.json"
     result = read_json(path)
     result["scores"]["test/accuracy"] = 0.125
-    path.write_text(json.dumps(result))
+    write_result(path.parent, result)
     assert mirror_of(done).sync(done.only())
     (run,) = done.mlflow_runs()
     assert run.data.metrics["test/accuracy"] == 0.125
@@ -44,7 +44,7 @@ def test_curves_longer_than_one_call_takes_are_whole(done: Front) -> None:
     (folder.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = done.result()
     result["files"] = folder.file_digests()
-    (folder.path / "result.json").write_text(json.dumps(result))
+    write_result(folder.path, result)
     assert mirror_of(done).sync(folder)
     ((_info, _params, _tags, curves, _artifacts),) = done.mlflow_content().values()
     assert [(step, value) for step, _, value in curves["train/loss"]] == [(n, float(n)) for n in range(1, 2501)]
