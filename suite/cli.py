@@ -17,6 +17,7 @@ VERBS = {
     "list": "what there is: tasks, families, plans, runs, and which pairs fit",
     "show": "the card of a task, or the hyper-parameters of a family",
     "run": "train one family on one task, or a whole plan",
+    "sweep": "search hyper-parameters and regularisation of one family, or of every pair of a plan",
     "resume": "go on with whatever was cut off",
     "replay": "run a logged run again and grade how equal it is",
     "leaderboard": "rank the runs of each task; export the tables",

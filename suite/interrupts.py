@@ -9,6 +9,8 @@ import time
 import types
 from typing import Self
 
+STDERR = 2
+"""The process's own, whatever sys.stderr stands for at the moment; a handler may write to nothing that has a buffer."""
 REPEAT_SECONDS = 1.0
 """A second signal within this time is an echo of the first."""
 
@@ -45,7 +47,7 @@ class Interrupts:
         now = time.monotonic()
         if self.received is None:
             self.received, self._first = number, now
-            os.write(sys.stderr.fileno(), b"Stopping at the next safe point, with the state saved ...\n")
+            os.write(STDERR, b"Stopping at the next safe point, with the state saved ...\n")
             return
         if now - self._first < REPEAT_SECONDS:
             return  # make and timeout signal a process and then its group: that is one wish, not two

@@ -85,8 +85,12 @@ def _places(root: Path) -> Iterator[str]:
 def _runs(root: Path) -> Iterator[str]:
     """Compare every file of every finished run with its sha256."""
     from suite.runs.folder import Store
+    from suite.search.resuming import belongs_to_study, studies_to_go_on
 
-    for folder in Store(root).folders():
+    store = Store(root)
+    for name in studies_to_go_on(root):
+        yield f"the study {name} was cut off; `boltbench resume` goes on with it."
+    for folder in store.folders():
         try:
             status = folder.status()
             damaged = folder.damaged_files()
@@ -97,7 +101,7 @@ def _runs(root: Path) -> Iterator[str]:
             names = ", ".join(damaged)
             yield f"{folder.run_id}: {names} must match the sha256 in result.json. {folder.how_to_make_anew()}"
         # A plan that was stopped has runs yet to make: nothing is wrong.
-        if folder.can_go_on() and status != "planned":
+        if folder.can_go_on() and status != "planned" and not belongs_to_study(folder, store):
             yield f"{folder.run_id} is {status}; `boltbench resume` goes on with it."
         if folder.owner() is None:
             for leftover in folder.path.rglob("*.tmp"):

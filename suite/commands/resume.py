@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
 
+from suite.commands.shared import storage_url
 from suite.console import complain, say
 from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from suite.search.sweep import Sweep
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--tracking-uri", help="another MLflow store (default: the one beside the runs)")
+    parser.add_argument(
+        "--storage", metavar="URL", help="Optuna's database, where the studies have another than SQLite"
+    )
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a file that the runs need")
 
 
@@ -25,15 +33,23 @@ def main(arguments: Namespace) -> int:
     from suite.runs.mirror import Mirror
     from suite.runs.prepare import prepare
     from suite.runs.replay import read_spec
+    from suite.search.resuming import belongs_to_study, reconcile_all, unfinished
 
     load_plugins(arguments.plugin)
     store = open_store(arguments)
-    if not store.runs.is_dir():
+    if not store.runs.is_dir() and not (store.root / "studies").is_dir():
         raise UserError(f"There are no runs in {str(store.runs)!r} to go on with. --root names another place.")
     store.check_writable()
-    prepared, unprepared = [], 0
+    sweeps, unprepared = unfinished(store, say, complain)
+    code = _sweep(sweeps, arguments) if sweeps else 0
+    if code in (130, 143):
+        return code
+    failed = bool(code)
+    prepared = []
     for folder in store.folders():
         status = folder.status()
+        if status != "damaged" and belongs_to_study(folder, store):
+            continue
         if status == "running":
             say(f"{folder.run_id}  is being made by {folder.owner()}")
         if status == "damaged":
@@ -62,6 +78,22 @@ def main(arguments: Namespace) -> int:
     code = run_all(prepared, store, force=False, tracking_uri=arguments.tracking_uri) if prepared else 0
     if code in (130, 143):
         return code
-    written = mirror_quietly(Mirror(store, arguments.tracking_uri), store.folders())
-    say(f"Runs gone on with: {len(prepared)}. Runs brought up to date in MLflow: {written}.")
-    return int(bool(code) or unprepared > 0)
+    mirror = Mirror(store, arguments.tracking_uri)
+    in_studies, unwritten = reconcile_all(store, storage_url=storage_url(arguments), mirror=mirror, complain=complain)
+    written = in_studies + mirror_quietly(mirror, store.folders())
+    gone_on = f"Runs gone on with: {len(prepared)}." + (f" Studies gone on with: {len(sweeps)}." if sweeps else "")
+    say(f"{gone_on} Runs brought up to date in MLflow: {written}.")
+    return int(failed or bool(code) or unprepared + unwritten > 0)
+
+
+def _sweep(sweeps: list[Sweep], arguments: Namespace) -> int:
+    """Go on with studies and say what came of them."""
+    from suite.commands.sweep import say_result, search
+
+    results: dict[str, Any] = {}
+    arguments.workers, arguments.attempts, arguments.timeout = "auto", 3, None
+    code = search(sweeps, arguments, results)
+    for name, result in results.items():
+        if result is not None:
+            say_result(result, sweeps[0].store.root / "studies" / name)
+    return code

@@ -62,7 +62,7 @@ def main(arguments: Namespace, rest: list[str]) -> int:
             raise UserError("--help-settings lists the settings of one task and family; give these in place of --plan.")
         prepared = _from_plan(arguments, rest)
     else:
-        config = _read_config(arguments.config) if arguments.config is not None else {}
+        config = read_config(arguments.config) if arguments.config is not None else {}
         task, family = _names(arguments, config)
         _check_names(task, family, rest)
         groups = _groups(task, family)
@@ -204,7 +204,8 @@ def _seeds(text: str) -> list[int]:
         raise UserError(f"--seeds: {error}") from error
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings that a YAML file holds; raise `UserError` when it holds none."""
     from sweeps.documents import DocumentError, read_document
 
     try:

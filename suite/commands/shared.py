@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
+import os
 from argparse import Namespace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from suite.errors import UserError
-from suite.registry import Registry, classes_in, load_module
+from suite.plugins import load_plugins, registries
 
 if TYPE_CHECKING:
     from suite.runs.folder import Store
 
-
-def registries() -> dict[type, Registry[Any]]:
-    """Return base class -> registry, for everything that a plug-in may add."""
-    from suite.family import FAMILIES, Family
-    from suite.regularizer import REGULARIZERS, Regularizer
-    from suite.task import TASKS, Task
-
-    return {Task: TASKS, Family: FAMILIES, Regularizer: REGULARIZERS}
-
-
-def load_plugins(paths: list[str]) -> None:
-    """Register every task, family and regulariser that the files define; a file that defines none is an error."""
-    for path in paths:
-        module = load_module(Path(path))
-        added = 0
-        for cls in classes_in(module):
-            for base, registry in registries().items():
-                # A base class that the file's own classes share has no name, and is none of them.
-                if issubclass(cls, base) and not inspect.isabstract(cls) and "name" in cls.__dict__:
-                    registry.add(cls)
-                    added += 1
-        if added == 0:
-            raise UserError(f"The plug-in {path!r} must define a Task, a Family or a Regularizer, but defines none.")
+STORAGE_VARIABLE = "BOLTBENCH_STORAGE"
+"""Where the database's URL may stand in place of --storage: `ps` shows arguments, and a URL may hold a password."""
 
 
 def open_store(arguments: Namespace) -> Store:
@@ -43,3 +20,14 @@ def open_store(arguments: Namespace) -> Store:
     from suite.runs.folder import Store
 
     return Store(arguments.root)
+
+
+def storage_url(arguments: Namespace) -> str | None:
+    """Return the URL of Optuna's database that was asked for, or None for the one beside the runs."""
+    if arguments.storage is None:  # taken out of the environment: workers inherit that, and `ps` shows theirs too
+        arguments.storage = os.environ.pop(STORAGE_VARIABLE, None)
+    found: str | None = arguments.storage
+    return found
+
+
+__all__ = ["STORAGE_VARIABLE", "load_plugins", "open_store", "registries", "storage_url"]

@@ -1,4 +1,7 @@
-"""Shows the card of a task or the hyper-parameters of a family, with defaults and search ranges."""
+"""Shows the card of a task or the hyper-parameters of a family, with defaults and search ranges.
+
+With a task and a family: the space that `boltbench sweep` searches, narrowed by the same flags.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,29 @@ from typing import Any
 from suite.console import say, show
 from suite.errors import UserError, unknown_name
 
+TAKES_SETTINGS = True
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
+    from suite.commands.sweep import add_space_arguments
+
     parser.add_argument("name", help="a task, a family or a regulariser")
+    parser.add_argument("family", nargs="?", help="after a task: the family whose space on it is shown")
+    add_space_arguments(parser)
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with more of them")
 
 
-def main(arguments: Namespace) -> int:
-    """Print the card or the settings."""
+def main(arguments: Namespace, rest: list[str]) -> int:
+    """Print the card or the settings, or the space of a pair."""
     from suite.commands.shared import load_plugins, registries
 
     load_plugins(arguments.plugin)
+    if arguments.family is not None:
+        _space(arguments, rest)
+        return 0
+    if rest:
+        raise UserError(f"{rest[0]} says something of a space: name a task and a family.")
     known: list[str] = []
     for registry in registries().values():
         if arguments.name in registry.names():
@@ -29,6 +43,32 @@ def main(arguments: Namespace) -> int:
             return 0
         known += registry.names()
     raise unknown_name("task, family or regulariser", arguments.name, known)
+
+
+def _space(arguments: Namespace, rest: list[str]) -> None:
+    from rich.table import Table
+
+    from suite.commands.sweeping import build_space, split_settings
+
+    settings, changes, sampler, pruner = split_settings(rest)
+    if sampler or pruner:
+        raise UserError("Settings of samplers and pruners are no part of a space.")
+    found, _ = build_space(arguments, {"task": arguments.name, "family": arguments.family}, settings, changes)
+    title = f"Space of {arguments.name} and {arguments.family}: {len(found.space.dimensions)} fields"
+    table = Table(title=title, title_justify="left")
+    for column in ("field", "default", "searched", "counts under"):
+        table.add_column(column, overflow="fold")
+    for dimension in found.space.dimensions:
+        group, _, name = dimension.name.partition(".")
+        conditions = [
+            condition.name + ("!=" if condition.negated else "=") + "|".join(map(_value, condition.values))
+            for condition in dimension.conditions
+        ]
+        default = _value(getattr(getattr(found.base, group), name))
+        table.add_row(dimension.name, default, dimension.text(), ", ".join(conditions))
+    show(table)
+    for name, reason in found.left_out.items():
+        say(f"{name} is left out: {reason}")
 
 
 def _card(cls: Any) -> None:

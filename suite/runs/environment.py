@@ -10,7 +10,7 @@ import inspect
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,14 @@ def differing_fields(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
     }
 
 
-def code_sha256(spec: RunSpec) -> str:
-    """Return the digest of the code that decides this spec's result: core, family, task and active regularisers."""
+def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
+    """Return the digest of the code that decides this spec's result: core, family, task and active regularisers.
+
+    ``also`` names further classes, such as the regularisers that a search may switch on.
+    """
     suite = ROOT / "suite"
     paths = {path for pattern in CORE_SOURCES for path in suite.glob(pattern)}
-    owners = [type(spec.task), type(spec.family), *(type(item) for item in spec.regularization.regularizers())]
+    owners = [type(spec.task), type(spec.family), *(type(item) for item in spec.regularization.regularizers()), *also]
     # Bases of their own too (how a published data set is split, what two families share); the bases of the frame in
     # suite/ are core sources where they decide a result.
     homes = ("tasks.", "suite.families.", "suite.regularization.")

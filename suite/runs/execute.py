@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,11 +23,8 @@ from suite.runs.environment import fingerprint
 from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, METRICS, RESULT, RESUMABLE, SPEC, TRAINED, RunFolder
 from suite.runs.metrics_log import JsonlMetricsLog
 from suite.runs.prepare import Prepared
+from suite.runs.record import describe_run, now
 from suite.runs.scoring import keep_trained, read_trained, save_weights, score
-from suite.spec import PROTOCOL
-
-SCHEMA = 1
-"""Version of result.json's layout."""
 
 
 def execute(
@@ -74,7 +70,7 @@ def execute(
             folder.clear()
         folder.withdraw_result()
         configure_torch(threads=prepared.threads, deterministic=prepared.execution.deterministic)
-        started = _now()
+        started = now()
         environment = _start(prepared, folder, started)
         reset_peak_memory(prepared.device)
         try:
@@ -83,7 +79,14 @@ def execute(
             raise
         except Exception as error:  # whatever breaks a run is recorded as its outcome; it must not end a plan
             result = _failure(folder, error)
-        record = _record(prepared, folder, environment, result, started)
+        record = describe_run(
+            prepared.spec,
+            folder,
+            result,
+            ids=(prepared.run_id, prepared.config_id),
+            is_deterministic=prepared.execution.deterministic,
+            environment=environment,
+        )
         write_text(folder.path / RESULT, sealed(record))
         _drop_resume_files(folder, record["status"])
         return record, True
@@ -189,41 +192,6 @@ def _failure(folder: RunFolder, error: Exception) -> dict[str, Any]:
     return {"status": status, "message": f"{type(error).__name__}: {error}".strip()[:2000], "scores": {}}
 
 
-def _record(
-    prepared: Prepared, folder: RunFolder, environment: dict[str, Any], result: dict[str, Any], started: str
-) -> dict[str, Any]:
-    spec, card = prepared.spec, prepared.card
-    same_place = not environment["earlier_environment_ids"]
-    return {
-        "schema": SCHEMA,
-        "protocol": PROTOCOL,
-        "run_id": prepared.run_id,
-        "config_id": prepared.config_id,
-        "status": result["status"],
-        "message": result["message"],
-        "task": spec.task.name,
-        "kind": card.kind,
-        "family": spec.family.name,
-        "seed": spec.seed,
-        "spec": spec.to_mapping(with_places=False),
-        "changed": spec.changed(),
-        "metric": card.metric,
-        "direction": card.direction,
-        "floor": card.floor,
-        "ceiling": card.ceiling,
-        "scores": result["scores"],
-        "selection": result.get("selection"),
-        "cost": result.get("cost"),
-        "determinism": "deterministic" if prepared.execution.deterministic and same_place else "seeded",
-        "digests": result.get("digests", {}),
-        "data_sha256": card.sha256,
-        "environment_id": environment["environment_id"],
-        "started_at": environment["started_at"],
-        "finished_at": _now(),
-        "files": folder.file_digests(),
-    }
-
-
 def _drop_resume_files(folder: RunFolder, status: str) -> None:
     """Remove what only a resume needs: the run is over, and its result is on disk."""
     if status in RESUMABLE:
@@ -237,7 +205,3 @@ def _drop_resume_files(folder: RunFolder, status: str) -> None:
 def _is_out_of_memory(error: Exception) -> bool:
     # The CPU's allocator raises a plain RuntimeError.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import platform
 import shlex
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from results.errors import RecordError
 from results.seal import SEAL, check_seal
 from suite.atomic import sha256_of, write_text
 from suite.errors import UserError
+from suite.locks import Lock, LockHeldError
 
 SPEC = "spec.yaml"
 ENVIRONMENT = "environment.json"
@@ -30,8 +28,6 @@ REPLAY = "replay.json"
 TRAINED = "checkpoints/trained.json"
 ERROR = "error.txt"
 LOCK = ".lock"
-LOCK_SECONDS = 0.3
-"""Longest wait for a run that another process seems to hold."""
 RESUMABLE = ("planned", "interrupted", "lost")
 """Statuses of a run that `boltbench resume` goes on with; it also scores one again whose scoring failed."""
 
@@ -183,40 +179,16 @@ class RunFolder:
 
         The kernel drops the lock with the process, however that dies.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("a+") as lock:
-            self._lock(lock)
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {platform.node()}")
-            lock.flush()
-            yield
-
-    def _lock(self, lock: IO[str]) -> None:
-        """Take the lock, waiting for a moment: who asks for the owner holds it just as long as that takes."""
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise RunBusyError(f"The run {self.run_id!r} is being made by {self._owner_text()}.") from error
-                time.sleep(0.02)
-            else:
-                return
+                stack.enter_context(Lock(self.path / LOCK).hold())
+            except LockHeldError as error:
+                raise RunBusyError(f"The run {self.run_id!r} is being made by {error}.") from error
+            yield
 
     def owner(self) -> str | None:
         """Return who holds the run, or None."""
-        try:
-            with (self.path / LOCK).open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            return self._owner_text()
-        return None
-
-    def _owner_text(self) -> str:
-        return (self.path / LOCK).read_text().strip() or "another process"
+        return Lock(self.path / LOCK).owner()
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return the content of one of the folder's files, or None where there is none.

@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from results.tracking import PREFIX, RECORD_FILES, RUN_ID_TAG, make_client, tags
 from suite.errors import UserError
 from suite.runs.folder import ENVIRONMENT, METRICS, RESULT, SPEC, RunFolder, Store
 from suite.runs.metrics_log import read_rows
+from suite.runs.study_mirror import StudyMirror, part_of_study
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Run
@@ -53,6 +54,9 @@ class Mirror:
         self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(store)
         self._client: MlflowClient | None = None
         self._experiments: dict[str, str] = {}
+        self._known: dict[str, dict[str, list[Run]]] = {}
+        self._written: set[str] = set()
+        self._parents: dict[str, str | None] = {}
 
     def sync(self, folder: RunFolder) -> bool:
         """Bring MLflow's copy of the run up to date; return whether anything had to be written.
@@ -75,10 +79,11 @@ class Mirror:
         result = folder.result()
         if result is None:
             return False
-        digest = hashlib.sha256((folder.path / RESULT).read_bytes()).hexdigest()
+        part = part_of_study(folder)
+        digest = hashlib.sha256((folder.path / RESULT).read_bytes() + part.digested).hexdigest()
         client = self.client()
-        experiment = self.experiment(result["task"], _experiment_note(result))
-        found = client.search_runs([experiment], f"tags.{RUN_ID_TAG} = '{folder.run_id}'")
+        experiment = self.task_experiment(result)
+        found = self._copies(client, experiment, folder.run_id)
         record = _record_tags(folder)
         if len(found) == 1 and found[0].data.tags.get(DIGEST_TAG) == digest:
             return _update_record(client, found[0], record)
@@ -93,35 +98,83 @@ class Mirror:
             client.delete_run(stale.info.run_id)
         # The experiment is the task: lists and legends have room for a name's first twenty letters, and would show
         # the task alone.
-        name = folder.run_id.removeprefix(f"{result['task']}-")
-        run = client.create_run(experiment, start_time=_milliseconds(result["started_at"]), run_name=name).info.run_id
-        self._log_params(client, run, result)
+        name = folder.run_id.removeprefix(f"{result['task']}-") if part.name is None else part.name
+        tags = _tags(result) | part.tags(self._parent(part.study))
+        start = _milliseconds(result["started_at"])
+        run = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
+        self._log_params(client, run, _params(result["spec"]) if part.params is None else part.params)
         self._log_metrics(client, run, folder, result)
-        client.log_inputs(run, [_dataset(result)])
-        self._log_artifacts(client, run, folder)
-        for tags in _chunks(list({**_tags(result), **record}.items()), MAX_TAGS):
-            client.log_batch(run, tags=[_tag(key, value) for key, value in tags])
+        if part.params is None:  # a sweep makes hundreds of trials: their files stay where they are
+            client.log_inputs(run, [_dataset(result)])
+            self._log_artifacts(client, run, folder)
+        for chunk in _chunks(list(record.items()), MAX_TAGS):
+            client.log_batch(run, tags=[_tag(key, value) for key, value in chunk])
         status = STATUSES.get(result["status"], "FAILED")
         client.set_terminated(run, status, end_time=_milliseconds(result["finished_at"]))
         # Last, as result.json is: a copy that a kill cut short does not carry it, and is made anew.
         client.set_tag(run, DIGEST_TAG, digest)
+        self._written.add(folder.run_id)
         return True
+
+    def preload(self, about: Mapping[str, Any]) -> None:
+        """Read once which runs of a task's experiment are there, so that `sync` need not ask for each.
+
+        Raises:
+            MirrorError: MLflow could not be read.
+        """
+        try:
+            self._preload(about)
+        except Exception as error:  # as in `sync`
+            raise MirrorError(f"MLflow could not be read ({type(error).__name__}).") from error
+
+    def _preload(self, about: Mapping[str, Any]) -> None:
+        experiment = self.task_experiment(about)
+        known: dict[str, list[Run]] = {}
+        for run in _all_runs(self.client(), [experiment]):
+            run_id = run.data.tags.get(RUN_ID_TAG)
+            if run_id is not None:
+                known.setdefault(run_id, []).append(run)
+        self._known[experiment] = known
+
+    def _copies(self, client: MlflowClient, experiment: str, run_id: str) -> list[Run]:
+        """Return MLflow's copies of a run."""
+        if experiment in self._known and run_id not in self._written:
+            return self._known[experiment].get(run_id, [])
+        return list(client.search_runs([experiment], f"tags.{RUN_ID_TAG} = '{run_id}'"))
+
+    def sync_study(self, path: Path, *, is_running: bool = False) -> bool:
+        """Bring MLflow's parent run of a study up to date; return whether anything had to be written.
+
+        Raises:
+            MirrorError: MLflow could not be written.
+        """
+        try:
+            return StudyMirror(self).sync(path, is_running=is_running)
+        except UserError:
+            raise
+        except Exception as error:  # as in `sync`
+            raise MirrorError(
+                f"MLflow could not be written ({type(error).__name__}). The study is safe in {str(path)!r}; "
+                "`boltbench resume` mirrors it when MLflow is back."
+            ) from error
+
+    def _parent(self, study: str | None) -> str | None:
+        """Return the MLflow run of a study, made where there is none yet; None without a study."""
+        if study is None:
+            return None
+        if study not in self._parents:
+            self._parents[study] = StudyMirror(self).find_or_make(self.store.root / "studies" / study)
+        return self._parents[study]
 
     def counts(self) -> dict[str, int]:
         """Return how often each of our runs stands in MLflow, by run id."""
         client = self.client()
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         found: dict[str, int] = {}
-        token: str | None = None
-        while experiments:
-            page = client.search_runs(experiments, max_results=1000, page_token=token)
-            for run in page:
-                run_id = run.data.tags.get(RUN_ID_TAG)
-                if run_id is not None:
-                    found[run_id] = found.get(run_id, 0) + 1
-            token = page.token
-            if not token:
-                break
+        for run in _all_runs(client, experiments):
+            run_id = run.data.tags.get(RUN_ID_TAG)
+            if run_id is not None:
+                found[run_id] = found.get(run_id, 0) + 1
         return found
 
     def client(self) -> MlflowClient:
@@ -140,6 +193,10 @@ class Mirror:
             make_client(self.tracking_uri).search_experiments(max_results=1)
             with contextlib.closing(sqlite3.connect(self.store.mlflow / "mlflow.db")) as database:
                 database.execute("PRAGMA journal_mode=WAL")  # the file keeps the mode; asking again changes nothing
+
+    def task_experiment(self, about: Mapping[str, Any]) -> str:
+        """Return the id of a task's experiment; ``about`` is a result or a study of that task."""
+        return self.experiment(about["task"], _experiment_note(about))
 
     def experiment(self, name: str, note: str) -> str:
         """Return the id of an experiment, made or restored where need be; ``note`` heads the page of a new one."""
@@ -160,11 +217,10 @@ class Mirror:
                 self._experiments[name] = experiment.experiment_id
         return self._experiments[name]
 
-    def _log_params(self, client: MlflowClient, run: str, result: dict[str, Any]) -> None:
+    def _log_params(self, client: MlflowClient, run: str, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
-        params = [Param(key, value) for key, value in _params(result["spec"]).items()]
-        for chunk in _chunks(params, MAX_PARAMS):
+        for chunk in _chunks([Param(key, value) for key, value in params.items()], MAX_PARAMS):
             client.log_batch(run, params=chunk)
 
     def _log_metrics(self, client: MlflowClient, run: str, folder: RunFolder, result: dict[str, Any]) -> None:
@@ -209,7 +265,7 @@ def _tags(result: dict[str, Any]) -> dict[str, str]:
     return tags
 
 
-def _experiment_note(result: dict[str, Any]) -> str:
+def _experiment_note(result: Mapping[str, Any]) -> str:
     """Return what an experiment is about, for the head of its page."""
     better = "higher" if result["direction"] == "maximize" else "lower"
     return (
@@ -251,6 +307,16 @@ def _tag(key: str, value: str) -> Any:
     from mlflow.entities import RunTag
 
     return RunTag(key, value)
+
+
+def _all_runs(client: MlflowClient, experiments: list[str]) -> Iterator[Any]:
+    token: str | None = None
+    while experiments:
+        page = client.search_runs(experiments, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            break
 
 
 def _metrics(folder: RunFolder, result: dict[str, Any]) -> Iterator[Metric]:

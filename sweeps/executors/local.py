@@ -76,8 +76,8 @@ class LocalExecutor:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
-        self.close(kill=kind is not None)
+    def __exit__(self, *exception: object) -> None:
+        self.close(kill=any(part is not None for part in exception))
 
     def submit(self, job: Job) -> None:
         """Hand a job to an idle worker."""

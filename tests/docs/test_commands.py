@@ -1,12 +1,14 @@
 """Every command that a page shows is one that Boltbench takes."""
 
 import importlib
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from suite.cli import VERBS, Parser
 from suite.commands.settings import parse_flags
+from suite.commands.sweeping import build_space, build_sweep, split_settings
 from suite.engine.devices import Execution
 from suite.errors import UserError, unknown_name
 from suite.family import FAMILIES
@@ -31,7 +33,7 @@ def check(words: list[str]) -> None:
         raise unknown_name("verb", verb, VERBS)
     command = importlib.import_module(f"suite.commands.{verb}")
     parser = Parser(prog=verb, allow_abbrev=False)
-    parser.add_argument("--root", type=Path)
+    parser.add_argument("--root", type=Path, default=Path())
     command.add_arguments(parser)
     if all(word.startswith("--") for word in rest):  # a mention such as `boltbench run --force`, without the rest
         known = {option for action in parser._actions for option in action.option_strings}
@@ -41,6 +43,12 @@ def check(words: list[str]) -> None:
     arguments, settings = parser.parse_known_args(rest)
     if verb == "run":
         check_run(arguments, settings)
+        return
+    if verb in ("sweep", "show") and arguments.family is not None:
+        check_space(verb, arguments, settings)
+        return
+    if verb == "sweep":
+        load_plan(arguments.plan)
         return
     if settings:
         raise UserError(f"{verb} does not take {settings}.")
@@ -66,6 +74,17 @@ def check_run(arguments: object, settings: list[str]) -> None:
     flags = parse_flags(settings, groups)
     Execution.from_mapping(flags.pop("execution", {}))
     RunSpec.from_mapping(merge({"task": given["task"], "family": given["family"]}, flags))
+
+
+def check_space(verb: str, arguments: Namespace, settings: list[str]) -> None:
+    """Check what ``boltbench sweep`` and ``boltbench show TASK FAMILY`` would search, and how."""
+    if verb == "show":
+        pair = {"task": arguments.name, "family": arguments.family}
+        others, space, *_ = split_settings(settings)
+        build_space(arguments, pair, others, space)
+        return
+    pair = {"task": arguments.task, "family": arguments.family}
+    build_sweep(arguments, pair, *split_settings(settings), is_only=True)
 
 
 @pytest.mark.usefixtures("registered_examples")

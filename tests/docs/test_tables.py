@@ -20,6 +20,7 @@ from suite.runs.folder import (
     TRAINED,
     WEIGHTS,
 )
+from suite.runs.study_mirror import TRIAL, TUNING
 from tests.commands.front import Front
 from tests.docs.pages import PAGES, ROOT, SPAN, name_of
 
@@ -72,7 +73,21 @@ def test_every_field_of_a_result_is_explained_and_no_other(front: Front) -> None
 
 def test_every_file_of_a_run_folder_is_explained_and_no_other() -> None:
     resumed_from = f"{CHECKPOINTS}/step-*.ckpt"
-    files = {SPEC, ENVIRONMENT, METRICS, WEIGHTS, resumed_from, PREDICTIONS, RESULT, REPLAY, TRAINED, ERROR, LOCK}
+    files = {
+        TRIAL,
+        TUNING,
+        SPEC,
+        ENVIRONMENT,
+        METRICS,
+        WEIGHTS,
+        resumed_from,
+        PREDICTIONS,
+        RESULT,
+        REPLAY,
+        TRAINED,
+        ERROR,
+        LOCK,
+    }
     assert rows_of("docs/run-folder.md", "Files") == files
     assert rows_of("README.md", "A run folder") < files
 

@@ -1,0 +1,292 @@
+"""What `sweep` and `show` share: from arguments and flags to a sweep that can start, and who does its work."""
+
+from __future__ import annotations
+
+import re
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from suite.commands.settings import parse_flags
+from suite.console import say
+from suite.errors import UserError, shown
+from suite.search.run import Watcher
+from suite.search.space import SearchSpace, search_space
+from suite.search.sweep import Sweep, SweepSettings, check
+from suite.spec import RunSpec, merge, settings_groups
+from suite.values import parse_value
+from sweeps.choice import ChoiceError, Named
+from sweeps.executors.base import ExecutorError
+from sweeps.pruners import pruner_class
+from sweeps.samplers import sampler_class
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from suite.fields import Settings
+    from suite.search.finals import Finals
+    from sweeps.executors.base import Executor
+    from sweeps.records import Trial
+
+WORK = "suite.search.work:work"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SAY_EVERY_SECONDS = 10.0
+
+
+def split_settings(tokens: list[str]) -> tuple[list[str], dict[str, str], dict[str, str], dict[str, str]]:
+    """Part the dotted flags into those of a run, of the space, of the sampler and of the pruner."""
+    others: list[str] = []
+    found: dict[str, dict[str, str]] = {"space": {}, "sampler": {}, "pruner": {}}
+    position = 0
+    while position < len(tokens):
+        flag, has_value, value = tokens[position].partition("=")
+        group, _, name = flag.removeprefix("--").partition(".")
+        if group not in found:
+            others.append(tokens[position])
+            if not has_value and position + 1 < len(tokens) and not tokens[position + 1].startswith("--"):
+                position += 1
+                others.append(tokens[position])
+            position += 1
+            continue
+        if not has_value:
+            position += 1
+            if position == len(tokens) or tokens[position].startswith("--"):
+                raise UserError(f"{flag} needs a value, but none follows it.")
+            value = tokens[position]
+        if name in found[group]:
+            raise UserError(f"{flag} may be given once, but comes twice.")
+        found[group][name] = value
+        position += 1
+    return others, found["space"], found["sampler"], found["pruner"]
+
+
+def build_space(
+    arguments: Namespace, pair: Mapping[str, Any], settings: list[str], space: Mapping[str, object]
+) -> tuple[SearchSpace, Mapping[str, Any]]:
+    """Return the space of a pair, and the execution settings that were given beside it."""
+    from suite.commands.run import read_config
+    from suite.engine.devices import Execution
+    from suite.family import FAMILIES
+    from suite.task import TASKS
+
+    config = read_config(arguments.config) if getattr(arguments, "config", None) is not None else {}
+    merged = merge(config, pair)
+    groups: dict[str, type[Settings]] = {
+        "task": TASKS.get(_name(merged["task"])),
+        "family": FAMILIES.get(_name(merged["family"])),
+        **settings_groups(),
+        "execution": Execution,
+    }
+    merged = merge(merged, parse_flags(settings, groups))
+    execution = merged.pop("execution", None) or {}
+    merged.pop("seed", None)
+    given = frozenset(
+        f"{group}.{name}"
+        for group, values in merged.items()
+        if isinstance(values, Mapping)
+        for name in values
+        if name != "name"
+    )
+    base = RunSpec.from_mapping(merged)
+    changes = {**_read_space(arguments.space), **space}
+    return search_space(base, preset=arguments.preset, changes=changes, given=given), execution
+
+
+def build_sweep(
+    arguments: Namespace,
+    pair: Mapping[str, Any],
+    settings: list[str],
+    space: Mapping[str, str],
+    sampler: Mapping[str, str],
+    pruner: Mapping[str, str],
+    *,
+    is_only: bool,
+) -> Sweep:
+    """Return a sweep that is known to be able to start, as far as its arguments go."""
+    import dataclasses
+    from pathlib import Path
+
+    from suite.commands.shared import open_store
+    from suite.engine.devices import Execution, choose_device
+
+    found, execution_settings = build_space(arguments, pair, settings, space)
+    execution = Execution.from_mapping(execution_settings)
+    device = choose_device(execution).type
+    # The threads of a trial change its rounding: they must not depend on how many workers there are.
+    threads = execution.threads or (1 if device == "cpu" else None)
+    execution = dataclasses.replace(execution, device="cuda" if device == "cuda" else "cpu", threads=threads)
+    try:
+        how = SweepSettings(
+            sampler=_choice(sampler_class(arguments.sampler), sampler, "sampler"),
+            pruner=_choice(pruner_class(arguments.pruner), pruner, "pruner"),
+            num_trials=arguments.trials,
+            seed=arguments.seed,
+            trial_seeds=arguments.trial_seeds,
+            final_seeds=arguments.final_seeds,
+            batch_size=arguments.deterministic_batches,
+            trial_seconds=arguments.trial_timeout,
+            objectives=tuple(name.strip() for name in arguments.objectives.split(",")),
+            preset=arguments.preset,
+        )
+    except ChoiceError as error:
+        raise UserError(str(error)) from error
+    base = found.base
+    name = default_name(base, how) if arguments.study is None else arguments.study
+    if arguments.study is not None and not is_only:
+        name = f"{arguments.study}-{base.task.name}-{base.family.name}"
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"A study's name must be letters, digits, '.', '_' and '-', at most 100, but got {shown(name)}. "
+            "Give another with --study."
+        )
+    plugins = tuple(str(Path(path).resolve()) for path in arguments.plugin)
+    sweep = Sweep(
+        name=name, space=found, settings=how, execution=execution, store=open_store(arguments), plugins=plugins
+    )
+    check(sweep)
+    return sweep
+
+
+def default_name(base: RunSpec, how: SweepSettings) -> str:
+    """Return a readable name for a study."""
+    preset = how.preset.replace(",", "-").replace(" ", "")
+    seed = f"-s{how.seed}" if how.seed else ""
+    return f"{base.task.name}-{base.family.name}-{preset}-{how.sampler.name}{seed}"
+
+
+def pairs_of_plan(name: str) -> list[Mapping[str, Any]]:
+    """Return the pairs of a plan that fit, each with its settings."""
+    from suite.family import FAMILIES
+    from suite.task import TASKS
+    from sweeps.plans import PlanError, load_plan
+
+    try:
+        cells = load_plan(name).cells(tasks=TASKS.names(), families=FAMILIES.names())
+    except PlanError as error:
+        raise UserError(str(error)) from error
+    pairs: list[Mapping[str, Any]] = []
+    for cell in cells:
+        merged = merge(cell.settings, {"task": cell.task, "family": cell.family})
+        merged.pop("execution", None)
+        spec = RunSpec.from_mapping(merged)
+        if spec.family.misfit(spec.task.card()) is None or cell.is_explicit:
+            pairs.append(merged)
+    if not pairs:
+        raise UserError(f"The plan {name!r} must hold at least one pair that fits, but holds none.")
+    return pairs
+
+
+def executor_of(workers: str, sweeps: Sequence[Sweep]) -> Callable[[], Executor]:
+    """Return what makes the executor, once it is known that there can be one."""
+    from sweeps.executors.inline import InlineExecutor
+    from sweeps.executors.local import LocalExecutor
+    from sweeps.executors.places import places
+
+    if workers == "inline":
+        return lambda: InlineExecutor(WORK)
+    count = None if workers == "auto" else _count(workers)
+    device, threads = sweeps[0].execution.device, sweeps[0].execution.threads
+    limits = [sweep.settings.trial_seconds for sweep in sweeps]
+    try:
+        found = places(workers=count, threads=threads, device=device)
+    except ExecutorError as error:
+        raise UserError(str(error)) from error
+    logs = sweeps[0].folder.path / "workers"
+
+    def make() -> Executor:
+        logs.mkdir(parents=True, exist_ok=True)
+        silence = None if None in limits else max(60.0, *(limit for limit in limits if limit))
+        return LocalExecutor(WORK, found, log_directory=logs, silence_seconds=silence)
+
+    return make
+
+
+class LineWatcher(Watcher):
+    """One line per trial, and what is best so far."""
+
+    def __init__(self) -> None:
+        self._best: dict[str, float] = {}
+        self._over: dict[str, int] = {}
+        self._said = 0.0
+
+    def begin(self, sweeps: Sequence[Sweep], executor: Executor) -> None:
+        """Say who works."""
+        for sweep in sweeps:
+            self._over[sweep.name] = sum(trial.is_over for trial in sweep.folder.trials())
+        workers = ", ".join(worker.device for worker in executor.workers) or f"{executor.num_workers}"
+        say(f"{len(sweeps)} stud{'y' if len(sweeps) == 1 else 'ies'}, workers: {workers}")
+
+    def trial_changed(self, sweep: Sweep, trial: Trial) -> None:
+        """Say how a trial ended, or the latest one after a while, when there are many."""
+        if not trial.is_over:
+            return
+        self._over[sweep.name] = self._over.get(sweep.name, 0) + 1
+        card = sweep.space.base.task.card()
+        is_best = False
+        if trial.status == "completed" and trial.values:
+            best = self._best.get(sweep.name)
+            is_best = best is None or card.is_better(trial.values[0], best)
+            if is_best:
+                self._best[sweep.name] = trial.values[0]
+        if is_best or trial.status not in ("completed", "pruned") or time.monotonic() - self._said > SAY_EVERY_SECONDS:
+            self._said = time.monotonic()
+            score = f"val/{card.metric} {trial.values[0]:.4f}" if trial.values else f"{trial.status}: {trial.message}"
+            place = f"[{self._over[sweep.name]}/{sweep.settings.num_trials}]"
+            best_text = f"  best {self._best[sweep.name]:.4f}" if sweep.name in self._best else ""
+            say(f"{place} {sweep.name} trial {trial.number}  {score}{best_text}")
+
+    def finals_begin(self, sweep: Sweep, finals: Finals) -> None:
+        """Say what comes now."""
+        if finals.winner is not None:
+            say(f"{sweep.name}: winner and default on {len(finals.seeds)} fresh seeds ...")
+
+
+def _choice(cls: Any, settings: Mapping[str, str], what: str) -> Any:
+    """Return a sampler or pruner with settings that are text."""
+    import typing
+
+    hints = typing.get_type_hints(cls)
+    assert issubclass(cls, Named)
+    known = cls.names_of_fields()
+    values: dict[str, Any] = {}
+    for name, text in settings.items():
+        values[name] = parse_value(f"{what}.{name}", hints[name], text) if name in known else text
+    return cls.from_settings(values)
+
+
+def _read_space(path: Path | None) -> dict[str, object]:
+    """Return field -> range from a YAML file, whose groups may be nested or dotted."""
+    from sweeps.documents import DocumentError, read_document
+
+    if path is None:
+        return {}
+    try:
+        content = read_document(path)
+    except FileNotFoundError as error:
+        raise UserError(f"--space must name a YAML file, but there is no {str(path)!r}.") from error
+    except DocumentError as error:
+        raise UserError(f"--space {str(path)!r} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"--space {str(path)!r} must hold a mapping of fields, but holds {shown(content)}.")
+    found: dict[str, object] = {}
+    for key, value in content.items():
+        if isinstance(value, dict) and "." not in str(key):
+            found |= {f"{key}.{name}": item for name, item in value.items()}
+        else:
+            found[str(key)] = value
+    return found
+
+
+def _name(value: Any) -> str:
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if not isinstance(name, str):
+        raise UserError(f"Task and family must be names, but got {shown(value)}.")
+    return name
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--workers must be auto, inline or a number, but got {shown(text)}.") from None

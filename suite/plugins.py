@@ -1,0 +1,41 @@
+"""Plug-in files: every task, family and regulariser that they define is registered."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from pathlib import Path
+from typing import Any
+
+from suite.errors import UserError
+from suite.registry import Registry, classes_in, load_module
+
+
+def registries() -> dict[type, Registry[Any]]:
+    """Return base class -> registry, for everything that a plug-in may add."""
+    from suite.family import FAMILIES, Family
+    from suite.regularizer import REGULARIZERS, Regularizer
+    from suite.task import TASKS, Task
+
+    return {Task: TASKS, Family: FAMILIES, Regularizer: REGULARIZERS}
+
+
+def load_plugins(paths: list[str]) -> None:
+    """Register every task, family and regulariser that the files define; a file that defines none is an error."""
+    for path in paths:
+        module = load_module(Path(path))
+        added = 0
+        for cls in classes_in(module):
+            for base, registry in registries().items():
+                # A base class that the file's own classes share has no name, and is none of them.
+                if issubclass(cls, base) and not inspect.isabstract(cls) and "name" in cls.__dict__:
+                    registry.add(cls)
+                    added += 1
+        if added == 0:
+            raise UserError(f"The plug-in {path!r} must define a Task, a Family or a Regularizer, but defines none.")
+
+
+@functools.cache
+def load_once(paths: tuple[str, ...]) -> None:
+    """Register what the files define, once per process: a worker does with its first job."""
+    load_plugins(list(paths))

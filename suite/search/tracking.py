@@ -1,0 +1,136 @@
+"""The indices of a sweep, written by one thread of the parent: Optuna's database and MLflow, both from the folders.
+
+A trial waits for neither. What could not be written is said once; `boltbench resume` writes it later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+from suite.errors import UserError
+from suite.runs.folder import RunFolder, Store
+from suite.runs.mirror import Mirror, MirrorError
+from suite.search.sweep import Sweep
+from sweeps.index import OptunaIndex
+from sweeps.records import StudyFolder, Trial
+from sweeps.storage import StorageError
+
+
+class Tracking:
+    """Brings the indices up to date while a sweep goes on.
+
+    Args:
+        sweeps: The sweeps, their studies described on disk.
+        indices: Optuna's database for each, by name.
+        mirror: MLflow.
+        complain: Told what cannot be written.
+    """
+
+    def __init__(
+        self,
+        sweeps: Sequence[Sweep],
+        indices: dict[str, OptunaIndex],
+        mirror: Mirror,
+        complain: Callable[[str], None],
+    ) -> None:
+        self._store = sweeps[0].store
+        self._indices, self._mirror, self._complain = indices, mirror, complain
+        # Copies: the trials themselves change in the parent's loop meanwhile.
+        self._over: dict[str, dict[int, Trial]] = {sweep.name: {} for sweep in sweeps}
+        self._folders = {sweep.name: sweep.folder for sweep in sweeps}
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._broken: set[str] = set()
+        self._thread = threading.Thread(target=self._serve, name="tracking", daemon=True)
+
+    def start(self, trials: dict[str, list[Trial]]) -> None:
+        """Begin, with the trials that are there already."""
+        for name, known in trials.items():
+            self._over[name] = {trial.number: dataclasses.replace(trial) for trial in known if trial.is_over}
+            self._work.put(functools.partial(self._begin, name, runs_of(self._store, known)))
+        self._thread.start()
+
+    def trial_changed(self, name: str, trial: Trial) -> None:
+        """Take note of a trial that has begun or ended."""
+        if trial.is_over:
+            self._over[name][trial.number] = dataclasses.replace(trial)
+            self._work.put(functools.partial(self._write, name, runs_of(self._store, [trial])))
+
+    def runs_ended(self, folders: Sequence[RunFolder]) -> None:
+        """Take note of ordinary runs that have ended."""
+        self._work.put(functools.partial(self._mirror_runs, folders))
+
+    def study_ended(self, name: str) -> None:
+        """Take note that a study has its result, or was stopped."""
+        self._work.put(functools.partial(self._mirror_study, name))
+
+    def close(self, seconds: float | None = None) -> None:
+        """Wait until everything is written, ``seconds`` at most; `boltbench resume` writes what is left."""
+        self._work.put(None)
+        self._thread.join(seconds)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    def _begin(self, name: str, folders: Sequence[RunFolder]) -> None:
+        self._index(lambda: self._indices[name].sync(self._leading(name)))
+        self._mirror_one(lambda: self._mirror.preload(self._folders[name].description() or {}))
+        self._mirror_study(name, is_running=True)
+        self._mirror_runs(folders)
+
+    def _write(self, name: str, folders: Sequence[RunFolder]) -> None:
+        self._index(lambda: self._indices[name].append(self._leading(name)))
+        self._mirror_runs(folders)
+
+    def _leading(self, name: str) -> list[Trial]:
+        """Return the trials before the first that is not over."""
+        over = self._over[name]
+        return [over[number] for number in itertools.takewhile(over.__contains__, itertools.count())]
+
+    def _index(self, write: Callable[[], object]) -> None:
+        if "optuna" in self._broken:
+            return
+        try:
+            write()
+        except StorageError as error:
+            self._break("optuna", str(error))
+        except Exception as error:  # drivers have no common base, and their messages may hold a password
+            self._break("optuna", f"Optuna's database could not be written ({type(error).__name__}).")
+
+    def _mirror_runs(self, folders: Sequence[RunFolder]) -> None:
+        for folder in folders:
+            self._mirror_one(functools.partial(self._mirror.sync, folder))
+
+    def _mirror_study(self, name: str, *, is_running: bool = False) -> None:
+        self._mirror_one(lambda: self._mirror.sync_study(self._folders[name].path, is_running=is_running))
+
+    def _mirror_one(self, write: Callable[[], object]) -> None:
+        if "mlflow" in self._broken:
+            return
+        try:
+            write()
+        except MirrorError as error:
+            self._break("mlflow", str(error))
+        except UserError as error:  # this folder is damaged, and the others are not
+            self._complain(f"boltbench: {error}")
+
+    def _break(self, which: str, message: str) -> None:
+        self._broken.add(which)
+        self._complain(f"boltbench: {message} The trials are safe in their folders; `boltbench resume` tries again.")
+
+
+def runs_of(store: Store, trials: Sequence[Trial]) -> list[RunFolder]:
+    """Return the run folders of the trials that are over."""
+    return [RunFolder(store.runs / run_id) for trial in trials if trial.is_over for run_id in trial.run_ids]
+
+
+def reconcile(folder: StudyFolder, store: Store, index: OptunaIndex, mirror: Mirror) -> int:
+    """Bring both indices up to date with a study that nobody is at work on; return how much had to be written."""
+    trials = folder.trials()
+    written = index.sync(trials) + int(mirror.sync_study(folder.path))
+    return written + sum(mirror.sync(run) for run in runs_of(store, trials))
