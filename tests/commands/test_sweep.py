@@ -132,7 +132,7 @@ def test_optuna_mlflow_and_folders_hold_the_same_trials(swept: Front) -> None:
         if tags["kind_of_run"] == "trial":
             assert tags["mlflow.parentRunId"] == NAME
             assert params["dropout"] == str(float(params["dropout"]))
-            assert 0 < metrics["selected_val/accuracy"] <= 1
+            assert 0 < metrics["val/selected_accuracy"] <= 1
 
 
 def test_the_best_settings_are_a_configuration_that_run_takes(swept: Front) -> None:
