@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NoReturn
 
 from results.errors import RecordError
@@ -16,8 +16,10 @@ from results.seal import check_seal
 class Files:
     """The files of one finished run, from wherever they came."""
 
-    place: PurePath
-    """How errors name it: a run folder, or a run in MLflow."""
+    place: str
+    """How errors name it: the path of a run folder, or a run in MLflow."""
+    name: str
+    """The run id that the place says."""
     result: bytes
     replay: bytes | None = None
     tuning: bytes | None = None

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from results.errors import RecordError
 from results.files import Files, read_bytes
-from results.rows import combined, sound_rows
+from results.rows import PLACE, combined, sound_rows
 from results.schema import COLUMNS
 
 CACHE: Final = ".records.arrow"
@@ -46,8 +46,8 @@ def rows_of_folder(runs: Path) -> tuple[pd.DataFrame, int, dict[str, RecordError
     new = [name for name in finished if name not in known]
     damaged: dict[str, RecordError] = {}
     if new or cached is None:
-        rows, damaged = sound_rows([_read(runs, name) for name in sorted(new)])
-        folders = [Path(place).name for place in rows["_place"]]
+        rows, damaged = sound_rows([_read(runs, name, finished[name]) for name in sorted(new)])
+        folders = [place.rpartition("/")[2] for place in rows[PLACE]]
         rows[_FOLDER] = pd.Series(folders, dtype="str")
         rows[_STAMP] = pd.Series([finished[name] for name in folders], dtype="str")
         frames.append(rows)
@@ -57,13 +57,16 @@ def rows_of_folder(runs: Path) -> tuple[pd.DataFrame, int, dict[str, RecordError
     return frame.drop(columns=[_FOLDER, _STAMP]), len(stamps) - len(finished), damaged
 
 
-def _read(runs: Path, name: str) -> Files:
-    result, replay, tuning = (read_bytes(f"{runs}/{name}/{file}") for file in _FILES)
+def _read(runs: Path, name: str, stamp: str) -> Files:
+    place = f"{runs}/{name}"
+    # Looking again for what was not there costs as much as opening what was.
+    result, replay, tuning = (
+        None if about == _ABSENT else read_bytes(f"{place}/{file}")
+        for file, about in zip(_FILES, stamp.split(" "), strict=True)
+    )
     if result is None:
-        raise RecordError(
-            f"{runs / name / 'result.json'} was there and is gone: the run is being made anew. Try again."
-        )
-    return Files(runs / name, result, replay, tuning)
+        raise RecordError(f"{place}/result.json was there and is gone: the run is being made anew. Try again.")
+    return Files(place, name, result, replay, tuning)
 
 
 def _stamps(runs: Path) -> Mapping[str, str]:

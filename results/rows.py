@@ -7,7 +7,6 @@ import gc
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from typing import Any, Final
 
 import pandas as pd
@@ -35,7 +34,9 @@ HIDDEN: Final = (SCORE_NAMES, DIGEST, EXTRAS, PLACE)
 """Columns that merging needs, and that no user sees: the scores that the record names, the sha256 of its result, that
 of the files beside it, and where it lies."""
 
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+# What was decoded holds no cycles, and looking for them costs a tenth.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_SORTING_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False, sort_keys=True)
 
 
 def frame_of(runs: Sequence[Files]) -> pd.DataFrame:
@@ -45,7 +46,7 @@ def frame_of(runs: Sequence[Files]) -> pd.DataFrame:
         RecordError: A file is not what it must be, or a run is not named as its place is.
     """
     with _no_collection():
-        records = [decode_result(files.result, str(files.place / "result.json")) for files in runs]
+        records = [decode_result(files.result, f"{files.place}/result.json") for files in runs]
         pairs = sorted(zip(records, runs, strict=True), key=lambda pair: _order(*pair))
         records, runs = [record for record, _ in pairs], [files for _, files in pairs]
         places = [files.place for files in runs]
@@ -61,11 +62,11 @@ def frame_of(runs: Sequence[Files]) -> pd.DataFrame:
             else:
                 values = [_ENCODER.encode(value) for value in values] if dict in column.types else values
                 columns[column.name] = pd.Series(values, dtype=column.dtype)
-        columns |= _tuning_columns(runs) | _derived_columns(records, places)
+        columns |= _tuning_columns(runs) | _derived_columns(records, columns["changed"].tolist(), places)
         columns |= _score_columns(records, sections["scores"], places)
         columns[DIGEST] = pd.Series([hashlib.sha256(files.result).hexdigest() for files in runs], dtype="str")
         columns[EXTRAS] = pd.Series([_extras_digest(files) for files in runs], dtype="str")
-        columns[PLACE] = pd.Series([str(place) for place in places], dtype="str")
+        columns[PLACE] = pd.Series(places, dtype="str")
         return pd.DataFrame(columns)
 
 
@@ -75,7 +76,7 @@ def sound_rows(runs: Sequence[Files]) -> tuple[pd.DataFrame, dict[str, RecordErr
         return frame_of(runs), {}
     except RecordError as error:
         if len(runs) == 1:
-            return frame_of([]), {runs[0].place.name: error}
+            return frame_of([]), {runs[0].name: error}
         half = len(runs) // 2  # of 10,000 runs the one that is damaged is found in 14 steps
         (one, lost), (other, lost_too) = sound_rows(runs[:half]), sound_rows(runs[half:])
         return combined([one, other]), lost | lost_too
@@ -94,8 +95,8 @@ def _order(record: dict[str, Any], files: Files) -> tuple[Any, ...]:
     for key, kind, law in _KEYS:
         if type(record.get(key)) is not kind:
             raise broken(files.place, key, law, record.get(key, MISSING))
-    if record["run_id"] != files.place.name:
-        raise broken(files.place, "run_id", f"the name of its folder, {files.place.name!r}", record["run_id"])
+    if record["run_id"] != files.name:
+        raise broken(files.place, "run_id", f"the name of its folder, {files.name!r}", record["run_id"])
     return tuple(record[key] for key in ORDER)
 
 
@@ -105,7 +106,7 @@ def _with_replays(levels: list[Any], digests: Sequence[dict[str, Any]], runs: Se
     for index, files in enumerate(runs):
         if files.replay is None:
             continue
-        replay = decode(files.replay, str(files.place / "replay.json"))
+        replay = decode(files.replay, f"{files.place}/replay.json")
         for key in ("grade", "weights"):
             if not isinstance(replay.get(key), str):
                 raise broken(files.place, key, "text", replay.get(key, MISSING), file="replay.json")
@@ -118,7 +119,7 @@ def _with_replays(levels: list[Any], digests: Sequence[dict[str, Any]], runs: Se
 def _tuning_columns(runs: Sequence[Files]) -> dict[str, pd.Series[Any]]:
     tuned = [index for index, files in enumerate(runs) if files.tuning is not None]
     places = [runs[index].place for index in tuned]
-    bills = [decode(runs[index].tuning or b"", str(runs[index].place / "tuning.json")) for index in tuned]
+    bills = [decode(runs[index].tuning or b"", f"{runs[index].place}/tuning.json") for index in tuned]
     columns = {}
     for column in TUNING_COLUMNS:
         values: list[Any] = [None] * len(runs)
@@ -129,15 +130,23 @@ def _tuning_columns(runs: Sequence[Files]) -> dict[str, pd.Series[Any]]:
     return columns
 
 
-def _derived_columns(records: Sequence[dict[str, Any]], places: Sequence[PurePath]) -> dict[str, pd.Series[Any]]:
+def _derived_columns(
+    records: Sequence[dict[str, Any]], changed: Sequence[str], places: Sequence[str]
+) -> dict[str, pd.Series[Any]]:
     for record, place in zip(records, places, strict=True):
         if not isinstance(record["spec"].get("task"), dict):
             raise broken(place, "spec.task", "a mapping", record["spec"].get("task", MISSING))
+    # Seeds of one configuration change the same settings, and the same text says it for all.
+    made: dict[tuple[str, str], tuple[str, str]] = {}
+    keys = [(record["task"], text) for record, text in zip(records, changed, strict=True)]
+    for key, record in zip(keys, records, strict=True):
+        if key not in made:
+            made[key] = task_label(record["task"], record["changed"]), setting_text(record["changed"])
     texts = {
-        "task_label": [task_label(record["task"], record["changed"]) for record in records],
-        "setting": [setting_text(record["changed"]) for record in records],
+        "task_label": [made[key][0] for key in keys],
+        "setting": [made[key][1] for key in keys],
         "purpose": [_purpose(record) for record in records],
-        "task_settings": [_ENCODER.encode(record["spec"]["task"]) for record in records],
+        "task_settings": [_SORTING_ENCODER.encode(record["spec"]["task"]) for record in records],
     }
     return {name: pd.Series(values, dtype="str") for name, values in texts.items()}
 
@@ -149,13 +158,13 @@ def _purpose(record: dict[str, Any]) -> str:
 
 
 def _score_columns(
-    records: Sequence[dict[str, Any]], scores: Sequence[dict[str, Any]], places: Sequence[PurePath]
+    records: Sequence[dict[str, Any]], scores: Sequence[dict[str, Any]], places: Sequence[str]
 ) -> dict[str, pd.Series[Any]]:
     for found, place in zip(scores, places, strict=True):
         for name, score in found.items():
             if "/" not in name or "\n" in name:
                 raise RecordError(
-                    f"A score's name must be split/metric, but `scores` in {place / 'result.json'} holds {name!r}. "
+                    f"A score's name must be split/metric, but `scores` in {place}/result.json holds {name!r}. "
                     f"{WAY_OUT}"
                 )
             if score is not None and not (type(score) in (int, float) and is_finite(score)):
@@ -172,7 +181,7 @@ def _score_columns(
     return {**series, SCORE_NAMES: pd.Series(["\n".join(found) for found in scores], dtype="str")}
 
 
-def _times(values: list[Any], field: str, places: Sequence[PurePath]) -> pd.Series[Any]:
+def _times(values: list[Any], field: str, places: Sequence[str]) -> pd.Series[Any]:
     try:
         times = pd.to_datetime(pd.Series(values, dtype="str"), utc=True, format="ISO8601")
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any, Final
 
 from results.errors import RecordError
@@ -133,7 +133,7 @@ SECTIONS: Final = ("scores", "selection", "cost", "digests", "files")
 
 
 def section_of(
-    name: str, records: Sequence[dict[str, Any]], folders: Sequence[PurePath], done: Sequence[bool]
+    name: str, records: Sequence[dict[str, Any]], folders: Sequence[str], done: Sequence[bool]
 ) -> list[dict[str, Any]]:
     """Return one section of every record; empty where a run that did not complete has none.
 
@@ -154,7 +154,7 @@ def section_of(
 def values_of(
     column: Column,
     sources: Sequence[dict[str, Any]],
-    folders: Sequence[PurePath],
+    folders: Sequence[str],
     done: Sequence[bool],
     *,
     file: str = "result.json",
@@ -194,7 +194,7 @@ def is_finite(value: float | None) -> bool:
     return value is None or (-(2**63) <= value < 2**63 if type(value) is int else math.isfinite(value))
 
 
-def broken(folder: PurePath, field: str, law: str, value: object, *, file: str = "result.json") -> RecordError:
+def broken(folder: Path | str, field: str, law: str, value: object, *, file: str = "result.json") -> RecordError:
     """Build the error for one field of one file."""
     got = "it is missing" if value is MISSING else f"it is {value!r}"
-    return RecordError(f"`{field}` in {folder / file} must be {law}, but {got}. {WAY_OUT}")
+    return RecordError(f"`{field}` in {folder}/{file} must be {law}, but {got}. {WAY_OUT}")

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from results.errors import RecordError
@@ -80,8 +80,8 @@ def files_in_store(uri: str) -> tuple[list[Files], int]:
         if result is None or COMPLETE_TAG not in tags:
             num_incomplete += 1
             continue
-        place = PurePath("mlflow") / tags.get(RUN_ID_TAG, "(no run_id)")
-        found.append(Files(place, result, files["replay.json"], files["tuning.json"]))
+        name = tags.get(RUN_ID_TAG, "(no run_id)")
+        found.append(Files(f"mlflow/{name}", name, result, files["replay.json"], files["tuning.json"]))
     return found, num_incomplete
 
 
