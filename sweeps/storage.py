@@ -32,9 +32,7 @@ def default_url(directory: Path) -> str:
 
 def place_of(url: str) -> str:
     """Return a URL without what may be secret in it: password and options."""
-    parsed = _parse(url)
-    kept = parsed.set(password=None, query={}) if parsed.username else parsed.set(query={})
-    return kept.render_as_string(hide_password=True)
+    return _parse(url).set(query={}).render_as_string(hide_password=True)
 
 
 def open_storage(url: str) -> RDBStorage:

@@ -75,7 +75,10 @@ class Tracking:
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
-            work()
+            try:
+                work()
+            except Exception as error:  # whatever it is, the trials that come after have their rows to be written
+                self._complain(f"boltbench: A row of an index could not be written ({type(error).__name__}).")
 
     def _begin(self, name: str, folders: Sequence[RunFolder]) -> None:
         self._index(lambda: self._indices[name].sync(self._leading(name)))

@@ -81,7 +81,14 @@ def points(it: Search) -> list[tuple[dict[str, Any], list[float] | None]]:
     return [(trial.params, trial.values) for trial in it.trials]
 
 
-@pytest.mark.parametrize(("sampler", "space"), CASES, ids=IDS)
+SLOW = [
+    pytest.param(*case, id=name, marks=[pytest.mark.slow] * (name == "gp"))
+    for case, name in zip(CASES, IDS, strict=True)
+]
+"""The Gaussian process takes a second for each point."""
+
+
+@pytest.mark.parametrize(("sampler", "space"), SLOW)
 def test_workers_order_and_restarts_change_no_parameter_in_batches(
     sampler: Sampler, space: Space, tmp_path: Path
 ) -> None:
