@@ -149,7 +149,21 @@ def _sweeps(arguments: Namespace, rest: list[str]) -> list[Sweep]:
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"Each pair of a plan is one study, but two would be called {name!r}. Split the plan.")
+    _check_budgets(sweeps)
     return sweeps
+
+
+def _check_budgets(sweeps: list[Sweep]) -> None:
+    """Raise `UserError` where families of one task would be searched under different budgets."""
+    first: dict[str, Sweep] = {}
+    for sweep in sweeps:
+        other = first.setdefault(sweep.space.base.task.name, sweep)
+        budgets = [item.space.base.budget.to_mapping() for item in (other, sweep)]
+        if budgets[0] != budgets[1]:
+            raise UserError(
+                f"The families of one task must be searched under one budget, but {other.name} has {budgets[0]} and "
+                f"{sweep.name} has {budgets[1]}. Give one with --budget.epochs or --budget.steps, or split the plan."
+            )
 
 
 def say_result(result: Mapping[str, Any], folder: Path) -> None:

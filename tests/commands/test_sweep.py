@@ -341,6 +341,18 @@ def test_show_prints_the_space_of_a_pair(front: Front) -> None:
     assert "family.num_layers!=1" in outcome.out
 
 
+def test_a_plan_whose_families_have_different_budgets_is_refused(front: Front, tmp_path: Path) -> None:
+    runs = [
+        {"tasks": ["digits"], "families": [family], "settings": {"budget": {"steps": steps}}}
+        for family, steps in (("linear", 12), ("mlp", 13))
+    ]
+    (tmp_path / "unfair.yaml").write_text(yaml.safe_dump({"runs": runs}))
+    outcome = front("sweep", "--plan", tmp_path / "unfair.yaml", "--workers", "inline")
+    assert outcome.code == 2, outcome.text
+    assert "one budget" in outcome.err
+    assert not (front.root / "studies").exists()
+
+
 def test_a_plan_makes_a_study_of_each_pair_with_the_same_number_of_trials(front: Front, tmp_path: Path) -> None:
     plan = {"runs": [{"tasks": ["digits"], "families": ["linear", "mlp"], "settings": {"budget": {"steps": 12}}}]}
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(plan))
