@@ -15,6 +15,8 @@ class DropPlace(nn.Module):
     """
 
     rate: Tensor
+    part: tuple[int, int] | None = None
+    """Where this process's examples begin in the batch, and how many that holds; None has the whole batch here."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,6 +27,16 @@ class DropPlace(nn.Module):
         """Drop with probability ``rate`` from now on, in [0, 1)."""
         self.rate.fill_(rate)
         self.is_on = True
+
+    def draw(self, like: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """Return uniform numbers in [0, 1), those of the whole batch where this process has a part of it."""
+        if self.part is None:
+            return torch.rand_like(like)
+        start, total = self.part
+        # Numbers are drawn in the order of memory, which is another one behind a recurrent layer.
+        layout = sorted(range(like.ndim), key=like.stride, reverse=True)
+        whole = torch.empty_permuted((total, *like.shape[1:]), layout, dtype=like.dtype, device=like.device)
+        return torch.rand_like(whole)[start : start + len(like)]
 
 
 class Dropout(DropPlace):
@@ -37,7 +49,7 @@ class Dropout(DropPlace):
         """Zero each value with probability ``rate`` and scale the others by ``1 / (1 - rate)``, in training only."""
         if not (self.training and self.is_on):
             return x
-        keep = torch.rand_like(x) >= self.rate
+        keep = self.draw(x) >= self.rate
         return x * keep / (1 - self.rate)
 
 
@@ -55,8 +67,7 @@ class DropPath(DropPlace):
         """Zero each example with probability ``rate`` and scale the others by ``1 / (1 - rate)``, in training only."""
         if not (self.training and self.is_on):
             return branch
-        shape = (len(branch), *[1] * (branch.ndim - 1))
-        keep = torch.rand(shape, dtype=branch.dtype, device=branch.device) >= self.rate
+        keep = self.draw(branch[(slice(None), *[slice(1)] * (branch.ndim - 1))]) >= self.rate
         return branch * keep / (1 - self.rate)
 
 

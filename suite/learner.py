@@ -56,6 +56,8 @@ class Learner(lightning.LightningModule, ABC):
         self.min_improvement = 0.0
         self.lr_scale = 1.0
         """Factor of reduce-on-plateau, on top of the schedule."""
+        self.backpropagate: Callable[[Tensor], None] = Tensor.backward
+        """How the total loss becomes gradients."""
         self.block_losses: dict[str, Tensor] = {}
         """Losses of the latest block by name, each of shape (steps,), on the device."""
 
@@ -120,7 +122,7 @@ class Learner(lightning.LightningModule, ABC):
         """Take one optimiser step on ``batch`` and return its detached losses."""
         self.clear_gradients()
         parts = self.regularized_losses(batch)
-        parts["total"].backward()
+        self.backpropagate(parts["total"])
         for hook in self.after_backward:
             hook()
         self._optimizer_steps[0]()

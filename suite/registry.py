@@ -22,6 +22,10 @@ from suite.errors import UserError, unknown_name
 T = TypeVar("T")
 
 
+PLUGIN_PREFIX = "boltbench_plugin_"
+"""What the names of the modules begin with that --plugin has loaded."""
+
+
 class Registry(Generic[T]):
     """The classes of one kind (tasks, families, regularisers): those in ``package`` and those that outsiders add.
 
@@ -101,7 +105,7 @@ def load_module(path: Path) -> ModuleType:
         raise UserError(f"--plugin needs a Python file, but {str(path)!r} is none.")
     # Two files of one name in two folders are two modules.
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    module_name = f"boltbench_plugin_{path.stem}_{place}"
+    module_name = f"{PLUGIN_PREFIX}{path.stem}_{place}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

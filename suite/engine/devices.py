@@ -29,6 +29,10 @@ class Execution(Settings):
     """Optimiser steps per Trainer step; none measures and chooses. It changes speed, never a result."""
     checkpoint_seconds: Annotated[float, Bounds(low=0)] = 30.0
     """Wall time in seconds between checkpoints that an interrupted run goes on from; 0 is at every block."""
+    num_devices: Annotated[int, Bounds(low=1)] = 1
+    """Processes that share one training, each on a device of its own; on the CPU each has its own threads."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How they share it: ddp gives each a part of every batch; auto is ddp where there are several."""
     deterministic: bool = True
     """Use deterministic algorithms only; a run without them is recorded as seeded."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from suite.learner import DecayScope
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
+GradientCompression = Literal["none", "fp16", "bf16", "powersgd"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,8 @@ class Optimization(Settings):
     """Validations without a better score that reduce-on-plateau waits for."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward; parameters and optimiser stay fp32."""
+    gradient_compression: GradientCompression = "none"
+    """How gradients travel between the processes of one training (execution.num_devices); powersgd has rank 1."""
 
     def build_schedule(self, total_steps: int | None) -> Schedule:
         """Return the schedule over ``total_steps`` (None where the budget is in seconds alone)."""

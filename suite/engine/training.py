@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import lightning
 import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from torch import Tensor
 
 from suite.atomic import writing
@@ -25,6 +26,7 @@ from suite.engine.data import BlockLoader, ResidentData, ResidentSplit
 from suite.engine.evaluation import Evaluation, Score, evaluate
 from suite.engine.optimization import Optimization
 from suite.engine.progress import Row, Status, TrainingState
+from suite.engine.ranks import Decision, Ranks
 from suite.learner import Learner
 
 
@@ -76,6 +78,8 @@ class Training:
     time_limit_seconds: float | None = None
     """Seconds of training, over all attempts, after which it ends as timed out; a budget in seconds completes it."""
     state: TrainingState = field(default_factory=TrainingState)
+    ranks: Ranks | None = None
+    """The processes that share this training, of which this is rank 0; None is this one alone."""
 
     def run(self) -> tuple[Outcome, Mapping[str, Tensor]]:
         """Train, from the newest intact checkpoint where there is one.
@@ -85,40 +89,62 @@ class Training:
         """
         edge = _BlockEdge(self)
         checkpoint_io = BackgroundCheckpointIO(before_write=self.log.sync)
-        # Lightning prints hardware lines and tips for every Trainer; a plan makes hundreds of them.
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-        with warnings.catch_warnings():
-            # Our loader has no workers to add: it gathers from tensors that are on the device already.
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            # Lightning 2.6 under torch 2.13, whenever it looks for tensors in a batch.
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-            trainer = lightning.Trainer(
-                accelerator=self.loader.split.targets.device.type,
-                devices=1,
-                max_epochs=1,  # one Trainer epoch is one training: validation is our own block edge, see _BlockEdge
-                limit_val_batches=0,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                callbacks=[edge],
-                plugins=[checkpoint_io],
-                default_root_dir=self.checkpoint_directory.parent,
-            )
-            checkpoint = latest_intact(self.checkpoint_directory)
-            if checkpoint is None:
-                self.log.rewind(0)
-            for newer in checkpoints(self.checkpoint_directory):
-                if checkpoint is None or newer.name > checkpoint.name:  # damaged: it would take a kept one's place
-                    checkpoint_io.remove_checkpoint(newer)
-            try:
-                trainer.fit(self.learner, datamodule=ResidentData(self.loader), ckpt_path=checkpoint, weights_only=True)
-            finally:
-                checkpoint_io.close()
+        checkpoint = latest_intact(self.checkpoint_directory)
+        if checkpoint is None:
+            self.log.rewind(0)
+        for newer in checkpoints(self.checkpoint_directory):
+            if checkpoint is None or newer.name > checkpoint.name:  # damaged: it would take a kept one's place
+                checkpoint_io.remove_checkpoint(newer)
+        try:
+            fit(self.learner, self.loader, edge, checkpoint, ranks=self.ranks, checkpoint_io=checkpoint_io)
+        finally:
+            checkpoint_io.close()
         if edge.outcome.status == "completed" and self.evaluation.selection == "best-val":
             assert edge.best_weights, "a completed training was validated at its last step"
             return edge.outcome, edge.best_weights
         return edge.outcome, self.learner.selected_weights()
+
+
+def fit(
+    learner: Learner,
+    loader: BlockLoader,
+    edge: lightning.Callback,
+    checkpoint: Path | None,
+    *,
+    ranks: Ranks | None,
+    checkpoint_io: CheckpointIO,
+) -> None:
+    """Have Lightning train, from ``checkpoint`` where there is one, with ``edge`` after each block."""
+    # Lightning prints hardware lines and tips for every Trainer; a plan makes hundreds of them.
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # Our loader has no workers to add: it gathers from tensors that are on the device already.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # Lightning 2.6 under torch 2.13, whenever it looks for tensors in a batch.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        trainer = lightning.Trainer(
+            accelerator=loader.split.targets.device.type,
+            strategy="auto" if ranks is None else ranks.strategy(),
+            devices=1 if ranks is None else ranks.size,
+            use_distributed_sampler=False,  # every rank takes every batch, and cuts its part out
+            max_epochs=1,  # one Trainer epoch is one training: validation is our own block edge, see _BlockEdge
+            limit_val_batches=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[edge],
+            plugins=[checkpoint_io],
+            default_root_dir=Path.cwd(),  # nothing is written there
+        )
+        if ranks is not None:
+            ranks.attach(learner)
+        try:
+            trainer.fit(learner, datamodule=ResidentData(loader), ckpt_path=checkpoint, weights_only=True)
+        finally:
+            if ranks is not None:
+                ranks.leave()
 
 
 class _BlockEdge(lightning.Callback):
@@ -178,12 +204,15 @@ class _BlockEdge(lightning.Callback):
         if not finished and limit is not None and state.seconds >= limit:
             finished = True
             self._end(trainer, "timed-out", f"More than {limit:g} seconds had passed after step {state.step}.")
+        saves = not finished and time.perf_counter() - self._last_checkpoint >= training.checkpoint_seconds
         if not finished and training.should_stop():
+            saves = True
             self._end(trainer, "interrupted", f"Stopped by a signal after step {state.step}.")
-            self._save(trainer)
-        elif not finished and time.perf_counter() - self._last_checkpoint >= training.checkpoint_seconds:
-            self._save(trainer)
         trainer.should_stop = trainer.should_stop or over_time
+        if training.ranks is not None:
+            training.ranks.tell(Decision(trainer.should_stop, saves, state.lr_scale))
+        if saves:
+            self._save(trainer)
         training.on_edge(state, row)
         self._last_edge = time.perf_counter()
 
@@ -219,7 +248,8 @@ class _BlockEdge(lightning.Callback):
     def _read_losses(self) -> dict[str, list[float]]:
         """Read the block's losses from the device, all in one transfer."""
         by_name = self.training.learner.block_losses
-        values = torch.stack(list(by_name.values())).tolist()
+        stacked = torch.stack(list(by_name.values()))
+        values = (stacked if self.training.ranks is None else self.training.ranks.mean(stacked)).tolist()
         return {f"train/{'loss' if name == 'total' else name}": row for name, row in zip(by_name, values, strict=True)}
 
     def _count(self, block: Block) -> None:

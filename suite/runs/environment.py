@@ -42,7 +42,7 @@ CORE_SOURCES = (
 """The files under suite/ that decide a result whatever the task and family."""
 
 
-def fingerprint(spec: RunSpec, device: torch.device, *, data_sha256: str) -> dict[str, Any]:
+def fingerprint(spec: RunSpec, device: torch.device, *, data_sha256: str, num_devices: int = 1) -> dict[str, Any]:
     """Return the environment of a run about to start: JSON values, grouped by whether they decide its bits."""
     decisive = {
         "python": platform.python_version(),
@@ -53,6 +53,7 @@ def fingerprint(spec: RunSpec, device: torch.device, *, data_sha256: str) -> dic
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": device.type,
+        "num_devices": num_devices,
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model(),
         "driver": _driver() if device.type == "cuda" else None,
         "cuda": torch.version.cuda,

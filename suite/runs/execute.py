@@ -16,11 +16,12 @@ from suite.engine.checkpoints import AtomicCheckpointIO, checkpoints, latest_int
 from suite.engine.data import ResidentSplit
 from suite.engine.devices import configure_torch, peak_memory_mib, reset_peak_memory
 from suite.engine.progress import Row, TrainingState
-from suite.engine.training import Training
+from suite.engine.training import Outcome, Training
 from suite.layers import count_parameters
 from suite.learner import Learner
 from suite.runs.environment import fingerprint
 from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, METRICS, RESULT, RESUMABLE, SPEC, TRAINED, RunFolder
+from suite.runs.helpers import RankLostError, shared
 from suite.runs.metrics_log import JsonlMetricsLog
 from suite.runs.prepare import Prepared
 from suite.runs.record import describe_run, now
@@ -96,7 +97,9 @@ def _start(prepared: Prepared, folder: RunFolder, started: str) -> dict[str, Any
     """Write spec and fingerprint; note when a resume goes on under another fingerprint."""
     write_text(folder.path / SPEC, prepared.to_yaml())
     (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
-    environment = fingerprint(prepared.spec, prepared.device, data_sha256=prepared.card.sha256)
+    environment = fingerprint(
+        prepared.spec, prepared.device, data_sha256=prepared.card.sha256, num_devices=prepared.execution.num_devices
+    )
     before = folder.environment()
     resumes = before is not None and (
         latest_intact(folder.path / CHECKPOINTS) is not None or read_trained(folder) is not None
@@ -157,7 +160,10 @@ def _train(
         **hooks,
     )
     try:
-        outcome, weights = training.run()
+        with shared(prepared, latest_intact(folder.path / CHECKPOINTS)) as training.ranks:
+            outcome, weights = training.run()
+    except RankLostError as error:
+        outcome, weights = Outcome("interrupted", str(error)), {}
     finally:
         log.close()
     state = training.state

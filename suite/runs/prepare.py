@@ -19,6 +19,7 @@ from suite.engine.pacing import Pacer
 from suite.errors import UserError
 from suite.learner import Learner
 from suite.runs.environment import code_sha256
+from suite.runs.sharing import check_shares, check_sharing
 from suite.seeds import derive, seed_torch
 from suite.spec import RunSpec
 from suite.task import Card, SplitName, Splits, Task
@@ -61,6 +62,11 @@ class Prepared:
             return self.execution.threads
         return 1 if self.flops_per_step < PARALLEL_FLOPS else usable_cores()
 
+    @property
+    def block_steps(self) -> int | None:
+        """Optimiser steps per block where they are fixed: one where several processes share the training."""
+        return self.execution.block_steps if self.execution.num_devices == 1 else 1
+
     def evaluation_seed(self, split: SplitName) -> int:
         """Return the seed of what predictions for ``split`` draw: test scores other samples than val does."""
         return derive(self.spec.seed, "evaluation", split)
@@ -101,7 +107,7 @@ class Prepared:
             total_steps=self.stop_step or self.total_steps,
             validate_every_steps=spec.evaluation.every_steps or self.steps_per_epoch,
             pacer=Pacer(
-                fixed=self.execution.block_steps,
+                fixed=self.block_steps,
                 step_bytes=spec.data.batch_size * train.example_bytes,
             ),
         )
@@ -161,6 +167,7 @@ def prepare(spec: RunSpec, execution: Execution) -> Prepared:
                 "Use --evaluation.selection last without early stopping, or keep a val split."
             )
     device = choose_device(execution)
+    check_sharing(spec, execution, card)
     per_epoch = steps_per_epoch(
         spec.data.num_used(card.split_sizes["train"]), spec.data.batch_size, drop_last=spec.data.drop_last
     )
@@ -208,6 +215,8 @@ def _probe(prepared: Prepared) -> int:
         targets = torch.empty((size, *card.output_shape), device=meta)
     with meta:
         learner = dataclasses.replace(prepared, device=meta).build_learner()
+        if prepared.execution.num_devices > 1:
+            check_shares(learner, Batch(inputs, targets), prepared.execution.num_devices)
         with FlopCounterMode(display=False) as counter:
             learner.regularized_losses(Batch(inputs, targets))["total"].backward()
     return int(counter.get_total_flops())

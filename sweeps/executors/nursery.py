@@ -179,7 +179,8 @@ def _become_worker(order: Mapping[str, Any], parent: int) -> None:
         with contextlib.suppress(OSError):  # a core may have been taken away since
             os.sched_setaffinity(0, order["cores"])
     # Read when CUDA is initialised, which the nursery never does: it could not be used after a fork.
-    os.environ["CUDA_VISIBLE_DEVICES"] = order["gpu"] if order["gpu"] is not None else ""
+    if order["gpu"] is not None or order["device"] == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = order["gpu"] or ""
 
 
 def _die_with(parent: int) -> None:

@@ -15,7 +15,7 @@ class Place:
     """What one worker has of this machine."""
 
     device: str
-    """``cpu`` or ``cuda``."""
+    """``cpu``, which hides every GPU; ``cuda``; or another name, for a worker that chooses by itself."""
     cores: tuple[int, ...]
     """The cores that it is pinned to; none leaves it where the system puts it."""
     threads: int | None = None
