@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.cli import VERBS
+from suite.compressor import COMPRESSORS
 from suite.engine.devices import Execution
 from suite.errors import UserError
 from suite.family import FAMILIES
@@ -68,6 +69,14 @@ def regularizers() -> str:
     return table(["regulariser", "what it does", "settings (`--regularization.NAME`)"], rows)
 
 
+def compression() -> str:
+    """Return every compression method with its settings."""
+    rows = (
+        [f"`{name}`", first_line(COMPRESSORS.get(name)), names(COMPRESSORS.get(name))] for name in COMPRESSORS.names()
+    )
+    return table(["method", "what it does", "settings (`--compression.NAME`)"], rows)
+
+
 def targets() -> str:
     """Return the targets of the Makefile with their comments."""
     found = re.findall(r"^([a-z]+):.*## (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
@@ -82,6 +91,8 @@ def settings() -> str:
         parts.append(f"### {group}\n\n{fields(cls)}")
     for name in FAMILIES.names():
         parts.append(f"### family: {name}\n\n{fields(FAMILIES.get(name))}")
+    for name in COMPRESSORS.names():
+        parts.append(f"### compression: {name}\n\n{fields(COMPRESSORS.get(name))}")
     for name in TASKS.names():
         if fields_of(TASKS.get(name)):
             parts.append(f"### task: {name}\n\n{fields(TASKS.get(name))}")
@@ -105,6 +116,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "tasks": tasks,
     "families": families,
     "regularizers": regularizers,
+    "compression": compression,
     "targets": targets,
     "settings": settings,
 }

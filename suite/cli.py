@@ -20,6 +20,7 @@ VERBS = {
     "sweep": "search hyper-parameters and regularisation of one family, or of every pair of a plan",
     "resume": "go on with whatever was cut off",
     "replay": "run a logged run again and grade how equal it is",
+    "compress": "make a finished run's model smaller: quantize, prune or distill",
     "leaderboard": "rank the runs of each task; export the tables",
     "report": "write one HTML page: tables, curves, costs, and the command behind each number",
     "ui": "browse the runs in MLflow's UI on this machine",

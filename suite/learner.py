@@ -43,12 +43,18 @@ class Learner(lightning.LightningModule, ABC):
         """Terms added to the total loss; each returns a 0-dim tensor."""
         self.transforms: list[Callable[[Batch], Batch]] = []
         """Applied to every training batch, in order; random ones draw from torch's generator."""
+        self.before_step: list[Callable[[int], None]] = []
+        """Called with the number of each optimiser step (0-based) before it; may change weights in place."""
         self.after_backward: list[Callable[[], None]] = []
         """Called between backward and the optimiser's step; may change gradients in place."""
         self.after_step: list[Callable[[], None]] = []
         """Called after the optimiser's step."""
         self.averages: dict[str, Tensor] = {}
         """Averages of `averaged_tensors` by name, scored and kept in their place; empty without averaging."""
+        self.masks: dict[str, Tensor] = {}
+        """Which values of a parameter may differ from zero, by its name; part of a checkpoint, as the averages are."""
+        self.first_selectable_step = 0
+        """Steps that must be done before val scores count: weights that are not what is asked for yet are not kept."""
         self.weight_decay = 0.0
         self.weight_decay_scope: DecayScope = "all"
         self.patience: int | None = None
@@ -111,6 +117,8 @@ class Learner(lightning.LightningModule, ABC):
         for step, batch in enumerate(block.batches(), start=block.first_step):
             self.set_learning_rate(step)
             self.seed_noise(step)
+            for prepare in self.before_step:
+                prepare(step)
             for transform in self.transforms:
                 batch = transform(batch)
             recorded.append(self.optimize(batch))
@@ -178,12 +186,14 @@ class Learner(lightning.LightningModule, ABC):
         self.load_state_dict(weights)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the averages, which the state dict leaves out."""
+        """Add the averages and the masks, which the state dict leaves out."""
         checkpoint["averages"] = self.averages
+        checkpoint["masks"] = self.masks
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the averages up again."""
+        """Take the averages and the masks up again."""
         self.averages = {name: tensor.to(self.device) for name, tensor in checkpoint["averages"].items()}
+        self.masks = {name: tensor.to(self.device) for name, tensor in checkpoint["masks"].items()}
 
     def on_fit_start(self) -> None:
         """Take the bare optimisers: Lightning's wrappers cost a fifth of a small step."""
@@ -218,6 +228,8 @@ class SupervisedLearner(Learner):
         super().__init__(card)
         self.register_buffer("label_smoothing", torch.zeros(()), persistent=False)
         self.smooths_labels = False
+        self.rewrites: list[Callable[[Batch, Tensor, Tensor], Tensor]] = []
+        """Each turns (batch, outputs, loss so far) into the loss that is trained on, with a teacher's answers, say."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the objective on ``batch``, of both targets where a regulariser mixed two examples."""
@@ -225,6 +237,8 @@ class SupervisedLearner(Learner):
         total = self.objective(outputs, batch.targets)
         if batch.other_targets is not None and batch.share is not None:
             total = batch.share * total + (1 - batch.share) * self.objective(outputs, batch.other_targets)
+        for rewrite in self.rewrites:
+            total = rewrite(batch, outputs, total)
         return {"total": total}
 
     def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:

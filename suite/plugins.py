@@ -13,15 +13,16 @@ from suite.registry import Registry, classes_in, load_module
 
 def registries() -> dict[type, Registry[Any]]:
     """Return base class -> registry, for everything that a plug-in may add."""
+    from suite.compressor import COMPRESSORS, Compressor
     from suite.family import FAMILIES, Family
     from suite.regularizer import REGULARIZERS, Regularizer
     from suite.task import TASKS, Task
 
-    return {Task: TASKS, Family: FAMILIES, Regularizer: REGULARIZERS}
+    return {Task: TASKS, Family: FAMILIES, Regularizer: REGULARIZERS, Compressor: COMPRESSORS}
 
 
 def load_plugins(paths: list[str]) -> None:
-    """Register every task, family and regulariser that the files define; a file that defines none is an error."""
+    """Register every task, family, regulariser and compression method of the files; a file with none is an error."""
     for path in paths:
         module = load_module(Path(path))
         added = 0
@@ -32,7 +33,9 @@ def load_plugins(paths: list[str]) -> None:
                     registry.add(cls)
                     added += 1
         if added == 0:
-            raise UserError(f"The plug-in {path!r} must define a Task, a Family or a Regularizer, but defines none.")
+            raise UserError(
+                f"The plug-in {path!r} must define a Task, a Family, a Regularizer or a Compressor, but defines none."
+            )
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from suite.compressor import Compressor, Parent, compressor_from
 from suite.engine.budget import Budget
 from suite.engine.data import Data
 from suite.engine.evaluation import Evaluation
@@ -49,12 +50,16 @@ class RunSpec:
     budget: Budget
     evaluation: Evaluation
     seed: int = 0
+    compression: Compressor | None = None
+    """How the model of a finished run is made smaller; None trains one from the start."""
+    parent: Parent | None = None
+    """That finished run."""
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> RunSpec:
         """Build from plain nested values; raise `UserError` with the path of the first thing that is wrong."""
         groups = settings_groups()
-        known = ["task", "family", *groups, "seed"]
+        known = ["task", "family", *groups, "seed", "compression", "parent"]
         for key in mapping:
             if key not in known:
                 raise UserError(f"Unknown key '{key}'.{did_you_mean(str(key), known)} Known: {', '.join(known)}.")
@@ -64,6 +69,10 @@ class RunSpec:
         task_name, task_settings = _named(mapping, "task")
         family_name, family_settings = _named(mapping, "family")
         built: dict[str, Any] = {name: group.from_mapping(_group(mapping, name)) for name, group in groups.items()}
+        if mapping.get("compression") is not None or mapping.get("parent") is not None:
+            method, settings = _named(mapping, "compression")
+            parent = _group(mapping, "parent") or None
+            built["compression"], built["parent"] = compressor_from({"name": method, **settings}, parent)
         return cls(
             task=TASKS.get(task_name).from_mapping(task_settings),
             family=FAMILIES.get(family_name).from_mapping(family_settings),
@@ -78,13 +87,37 @@ class RunSpec:
             "family": {"name": self.family.name, **self.family.to_mapping(with_places=with_places)},
             **{name: getattr(self, name).to_mapping(with_places=with_places) for name in settings_groups()},
             "seed": self.seed,
+            **self._compression_mapping(),
+        }
+
+    def _compression_mapping(self) -> dict[str, Any]:
+        if self.compression is None or self.parent is None:
+            return {}
+        return {
+            "compression": {"name": self.compression.name, **self.compression.to_mapping()},
+            "parent": self.parent.to_mapping(),
         }
 
     def changed(self) -> dict[str, Any]:
         """Return what differs from the defaults, by dotted path; the seed is left out."""
         groups: dict[str, Settings] = {"task": self.task, "family": self.family}
         groups |= {name: getattr(self, name) for name in settings_groups()}
-        return {f"{name}.{key}": value for name, group in groups.items() for key, value in group.changed().items()}
+        changed: dict[str, Any] = {}
+        if self.compression is not None and self.parent is not None:
+            groups["compression"] = self.compression
+            changed["compression.method"] = self.compression.name
+            if self.compression.has_own_spec:
+                changed["compression.teacher"] = self.parent.model
+            elif self.parent.steps:
+                changed["compression.after"] = self.parent.steps
+        return changed | {
+            f"{name}.{key}": value for name, group in groups.items() for key, value in group.changed().items()
+        }
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything to train: some compressed models are made without."""
+        return self.compression is None or self.compression.trains
 
     def with_seed(self, seed: int) -> RunSpec:
         """Return the same spec under another seed."""
@@ -96,13 +129,22 @@ class RunSpec:
         Only what differs from the defaults is hashed (a changed default is changed code), so that a new regulariser,
         off by default, leaves the identity of every earlier run as it was.
         """
-        identity = {"task": self.task.name, "family": self.family.name, "changed": self.changed()}
+        identity: dict[str, Any] = {"task": self.task.name, "family": self.family.name, "changed": self.changed()}
+        if self.parent is not None:
+            identity["parent"] = self.parent.config_id
         return _digest({"spec": identity, "data": data_sha256, "code": code_sha256, "protocol": PROTOCOL})
 
     def run_id(self, *, data_sha256: str, code_sha256: str) -> str:
         """Return a readable prefix and the hash of spec, data, code and protocol: equal id, equal result."""
-        config = self.config_id(data_sha256=data_sha256, code_sha256=code_sha256)
-        return f"{self.task.name}-{self.family.name}-s{self.seed}-{_digest({'config': config, 'seed': self.seed})}"
+        identity: dict[str, Any] = {
+            "config": self.config_id(data_sha256=data_sha256, code_sha256=code_sha256),
+            "seed": self.seed,
+        }
+        name = f"{self.task.name}-{self.family.name}"
+        if self.compression is not None and self.parent is not None:
+            name += f"-{self.compression.name}"
+            identity["parent"] = self.parent.weights
+        return f"{name}-s{self.seed}-{_digest(identity)}"
 
 
 def merge(base: Mapping[str, Any], *overlays: Mapping[str, Any]) -> dict[str, Any]:

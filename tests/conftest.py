@@ -41,12 +41,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     ``task_name`` takes in the toy tasks, and ``pair`` is (family, toy task) wherever the family supports the task.
     """
+    from suite.compressor import COMPRESSORS
     from suite.family import FAMILIES
     from suite.regularizer import REGULARIZERS
 
     for argument, names in {
         "family_name": FAMILIES.names,
         "regularizer_name": REGULARIZERS.names,
+        "method_name": COMPRESSORS.names,
         "task_name": lambda: [*TASKS.names(), *sorted(TOYS)],
         "toy_name": lambda: sorted(TOYS),
     }.items():

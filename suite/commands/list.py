@@ -1,4 +1,4 @@
-"""Lists what there is: tasks, families, regularisers, plans and runs. Without a name: which pairs fit."""
+"""Lists what there is: tasks, families, regularisers, compression, plans and runs. Without a name: which pairs fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["tasks", "families", "regularizers", "plans", "runs"],
+        choices=["tasks", "families", "regularizers", "compression", "plans", "runs"],
         help="one list only (default: the matrix of tasks and families)",
     )
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with more of them")
@@ -31,6 +31,8 @@ def main(arguments: Namespace) -> int:
             _runs(arguments)
         case "regularizers":
             _regularizers()
+        case "compression":
+            _compression()
         case "tasks":
             _tasks()
         case "families":
@@ -59,6 +61,13 @@ def _regularizers() -> None:
 
     for name in REGULARIZERS.names():
         say(f"{name:<18} {first_line(REGULARIZERS.get(name))}")
+
+
+def _compression() -> None:
+    from suite.compressor import COMPRESSORS
+
+    for name in COMPRESSORS.names():
+        say(f"{name:<18} {first_line(COMPRESSORS.get(name))}")
 
 
 def _plans() -> None:

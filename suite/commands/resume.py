@@ -32,7 +32,7 @@ def main(arguments: Namespace) -> int:
     from suite.commands.shared import load_plugins, open_store
     from suite.runs.mirror import Mirror
     from suite.runs.prepare import prepare
-    from suite.runs.replay import read_spec
+    from suite.runs.source import read_spec
     from suite.search.resuming import belongs_to_study, reconcile_all, unfinished
 
     load_plugins(arguments.plugin)
@@ -62,7 +62,7 @@ def main(arguments: Namespace) -> int:
             environment = folder.environment()
             if environment is not None:  # on the device where it began: another one rounds otherwise
                 execution = dataclasses.replace(execution, device=environment["decisive"]["device"])
-            item = prepare(spec, execution)
+            item = prepare(spec, execution, runs=store.runs)
         except UserError as error:
             complain(f"{folder.run_id}  cannot go on: {error}")
             unprepared += 1

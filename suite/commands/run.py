@@ -60,7 +60,7 @@ def main(arguments: Namespace, rest: list[str]) -> int:
     if arguments.plan is not None:
         if arguments.help_settings:
             raise UserError("--help-settings lists the settings of one task and family; give these in place of --plan.")
-        prepared = _from_plan(arguments, rest)
+        prepared = _from_plan(arguments, rest, store.runs)
     else:
         config = read_config(arguments.config) if arguments.config is not None else {}
         task, family = _names(arguments, config)
@@ -71,7 +71,7 @@ def main(arguments: Namespace, rest: list[str]) -> int:
 
             say(help_text(groups))
             return 0
-        prepared = _from_flags(arguments, rest, config, task, family)
+        prepared = _from_flags(arguments, rest, config, task, family, store.runs)
     if arguments.print_config:
         if len(prepared) > 1:
             raise UserError(
@@ -124,7 +124,7 @@ def _groups(task: str, family: str) -> dict[str, type[Settings]]:
 
 
 def _from_flags(
-    arguments: Namespace, rest: list[str], config: Mapping[str, Any], task: str, family: str
+    arguments: Namespace, rest: list[str], config: Mapping[str, Any], task: str, family: str, runs: Path
 ) -> list[Prepared]:
     from suite.commands.settings import parse_flags
     from suite.runs.prepare import prepare
@@ -134,10 +134,10 @@ def _from_flags(
     merged = merge(config, {"task": task, "family": family}, flags)
     execution = _execution(merged)
     seeds = [merged.get("seed", 0)] if arguments.seeds is None else _seeds(arguments.seeds)
-    return [prepare(RunSpec.from_mapping({**merged, "seed": seed}), execution) for seed in seeds]
+    return [prepare(RunSpec.from_mapping({**merged, "seed": seed}), execution, runs=runs) for seed in seeds]
 
 
-def _from_plan(arguments: Namespace, rest: list[str]) -> list[Prepared]:
+def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepared]:
     from suite.commands.settings import parse_flags
     from suite.family import FAMILIES
     from suite.task import TASKS
@@ -160,7 +160,7 @@ def _from_plan(arguments: Namespace, rest: list[str]) -> list[Prepared]:
     prepared: list[Prepared] = []
     left_out: dict[str, list[str]] = {}
     for cell in cells:
-        made = _prepare_cell(cell, flags, arguments)
+        made = _prepare_cell(cell, flags, arguments, runs)
         prepared += made
         if not made:
             left_out.setdefault(cell.task["name"], []).append(cell.family["name"])
@@ -171,7 +171,7 @@ def _from_plan(arguments: Namespace, rest: list[str]) -> list[Prepared]:
     return prepared
 
 
-def _prepare_cell(cell: Cell, flags: Mapping[str, Any], arguments: Namespace) -> list[Prepared]:
+def _prepare_cell(cell: Cell, flags: Mapping[str, Any], arguments: Namespace, runs: Path) -> list[Prepared]:
     from suite.runs.prepare import prepare
     from suite.spec import RunSpec, merge
 
@@ -182,7 +182,7 @@ def _prepare_cell(cell: Cell, flags: Mapping[str, Any], arguments: Namespace) ->
     reason = specs[0].family.misfit(specs[0].task.card())
     if reason is not None and not cell.is_explicit:
         return []
-    return [prepare(spec, execution) for spec in specs]
+    return [prepare(spec, execution, runs=runs) for spec in specs]
 
 
 def _execution(merged: dict[str, Any]) -> Execution:

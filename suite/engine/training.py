@@ -278,6 +278,8 @@ class _BlockEdge(lightning.Callback):
         if broken:
             self._end(trainer, "diverged", f"{', '.join(broken)} was {next(iter(broken.values()))}.")
             return {f"val/{name}": value for name, value in found.items()}
+        if state.step < learner.first_selectable_step:
+            return {f"val/{name}": value for name, value in found.items()}
         if state.best_score is None or card.is_better(score, state.best_score):
             state.best_score, state.best_step, state.best_epoch = score, state.step, state.epoch
             self.best_weights = learner.selected_weights()

@@ -41,13 +41,16 @@ CORE_SOURCES = (
 )
 """The files under suite/ that decide a result whatever the task and family."""
 
+COMPRESSION_SOURCES = ("compressor.py", "weights.py", "probe.py", "runs/compressed.py", "runs/source.py")
+"""The same for runs that compress another, and for those alone."""
+
 
 def fingerprint(spec: RunSpec, device: torch.device, *, data_sha256: str, num_devices: int = 1) -> dict[str, Any]:
     """Return the environment of a run about to start: JSON values, grouped by whether they decide its bits."""
     decisive = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "packages": package_versions(PACKAGES),
+        "packages": package_versions((*PACKAGES, *(spec.compression.packages if spec.compression else ()))),
         "data_sha256": data_sha256,
         "code_sha256": code_sha256(spec),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -94,9 +97,12 @@ def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
     suite = ROOT / "suite"
     paths = {path for pattern in CORE_SOURCES for path in suite.glob(pattern)}
     owners = [type(spec.task), type(spec.family), *(type(item) for item in spec.regularization.regularizers()), *also]
+    if spec.compression is not None:
+        owners.append(type(spec.compression))
+        paths |= {suite / name for name in COMPRESSION_SOURCES}
     # Bases of their own too (how a published data set is split, what two families share); the bases of the frame in
     # suite/ are core sources where they decide a result.
-    homes = ("tasks.", "suite.families.", "suite.regularization.")
+    homes = ("tasks.", "suite.families.", "suite.regularization.", "suite.compression.")
     bases = [base for owner in owners for base in owner.__mro__[1:] if base.__module__.startswith(homes)]
     paths |= {Path(inspect.getfile(owner)) for owner in (*owners, *bases)}
     # Sorted by what is hashed, not by path: where a plug-in or the checkout lies on disk is no part of a run.

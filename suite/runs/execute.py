@@ -19,6 +19,7 @@ from suite.engine.progress import Row, TrainingState
 from suite.engine.training import Outcome, Training
 from suite.layers import count_parameters
 from suite.learner import Learner
+from suite.runs.compressed import pack_selected
 from suite.runs.environment import fingerprint
 from suite.runs.folder import CHECKPOINTS, ENVIRONMENT, ERROR, METRICS, RESULT, RESUMABLE, SPEC, TRAINED, RunFolder
 from suite.runs.helpers import RankLostError, shared
@@ -121,6 +122,8 @@ def _train_and_score(prepared: Prepared, folder: RunFolder, hooks: dict[str, Any
         result, weights = _train(prepared, folder, learner, val, hooks)
         if result["status"] != "completed":
             return result
+        if prepared.spec.compression is not None:
+            weights = pack_selected(prepared, learner, weights)
         result["digests"] = {"weights": save_weights(folder, weights)}
     else:
         result, weights = found
@@ -160,8 +163,11 @@ def _train(
         **hooks,
     )
     try:
-        with shared(prepared, latest_intact(folder.path / CHECKPOINTS)) as training.ranks:
-            outcome, weights = training.run()
+        if spec.trains:
+            with shared(prepared, latest_intact(folder.path / CHECKPOINTS)) as training.ranks:
+                outcome, weights = training.run()
+        else:  # some compressed models are made without a training
+            outcome, weights = Outcome("completed"), learner.selected_weights()
     except RankLostError as error:
         outcome, weights = Outcome("interrupted", str(error)), {}
     finally:

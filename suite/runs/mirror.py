@@ -35,6 +35,8 @@ MAX_METRICS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100
 """What one log_batch call takes."""
 EXPERIMENT_KIND = "custom_model_development"
 """Without it MLflow's UI opens an experiment on its pages for language-model traces, which are empty here."""
+PARENT_TAG = "mlflow.parentRunId"
+"""MLflow shows a run under the one that this names."""
 
 
 class MirrorError(UserError):
@@ -85,8 +87,9 @@ class Mirror:
         experiment = self.task_experiment(result)
         found = self._copies(client, experiment, folder.run_id)
         record = _record_tags(folder)
+        original = self._original(client, experiment, result)
         if len(found) == 1 and found[0].data.tags.get(DIGEST_TAG) == digest:
-            return _update_record(client, found[0], record)
+            return _follow(client, found[0], original) | _update_record(client, found[0], record)
         damaged = folder.damaged_files()
         if damaged:
             raise UserError(
@@ -100,6 +103,8 @@ class Mirror:
         # the task alone.
         name = folder.run_id.removeprefix(f"{result['task']}-") if part.name is None else part.name
         tags = _tags(result) | part.tags(self._parent(part.study))
+        if original is not None:
+            tags[PARENT_TAG] = original
         start = _milliseconds(result["started_at"])
         run = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
         self._log_params(client, run, _params(result["spec"]) if part.params is None else part.params)
@@ -165,6 +170,17 @@ class Mirror:
         if study not in self._parents:
             self._parents[study] = StudyMirror(self).find_or_make(self.store.root / "studies" / study)
         return self._parents[study]
+
+    def _original(self, client: MlflowClient, experiment: str, result: dict[str, Any]) -> str | None:
+        """Return MLflow's id of the run that this one was compressed from, mirrored first; None where there is none."""
+        if not result.get("parent"):
+            return None
+        folder = RunFolder(self.store.runs / result["parent"])
+        if (folder.path / SPEC).is_file():
+            with contextlib.suppress(UserError):  # a damaged one is told when its own turn comes
+                self._sync(folder)
+        found = self._copies(client, experiment, folder.run_id)
+        return found[0].info.run_id if found else None
 
     def counts(self) -> dict[str, int]:
         """Return how often each of our runs stands in MLflow, by run id."""
@@ -303,6 +319,14 @@ def _update_record(client: MlflowClient, run: Run, record: dict[str, str]) -> bo
     return True
 
 
+def _follow(client: MlflowClient, run: Run, original: str | None) -> bool:
+    """Put a compressed run under the one that it comes from, whose copy may have been made anew."""
+    if original is None or run.data.tags.get(PARENT_TAG) == original:
+        return False
+    client.set_tag(run.info.run_id, PARENT_TAG, original)
+    return True
+
+
 def _tag(key: str, value: str) -> Any:
     from mlflow.entities import RunTag
 
@@ -346,6 +370,9 @@ def _metrics(folder: RunFolder, result: dict[str, Any]) -> Iterator[Metric]:
         if isinstance(value, int | float):
             # Charts stand in the order of their names: the cost of training beside its loss, and test above both.
             yield Metric(f"train/{name}", float(value), end, 0)
+    for name, value in (result.get("compression") or {}).items():
+        if isinstance(value, int | float):
+            yield Metric(f"compression/{name}", float(value), end, 0)
 
 
 def _milliseconds(timestamp: str) -> int:

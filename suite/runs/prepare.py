@@ -7,19 +7,21 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import yaml
 
-from suite.batch import Batch
 from suite.engine.budget import steps_per_epoch
 from suite.engine.data import BlockLoader, ResidentSplit, check_finite
 from suite.engine.devices import Execution, choose_device, usable_cores
 from suite.engine.pacing import Pacer
 from suite.errors import UserError
 from suite.learner import Learner
+from suite.probe import blank_batch
 from suite.runs.environment import code_sha256
 from suite.runs.sharing import check_shares, check_sharing
+from suite.runs.source import Source, find_source
 from suite.seeds import derive, seed_torch
 from suite.spec import RunSpec
 from suite.task import Card, SplitName, Splits, Task
@@ -45,6 +47,8 @@ class Prepared:
     """Step at which a replay ends, where the clock ended the original; the schedule still aims at ``total_steps``."""
     flops_per_step: int = 0
     """Floating-point operations of forward and backward over one batch, as torch's counter has them."""
+    parent: Source | None = None
+    """The finished run that is compressed, if any."""
 
     def to_yaml(self) -> str:
         """Return spec and execution as YAML that ``--config`` takes."""
@@ -89,7 +93,11 @@ class Prepared:
             ),
             precision="fp32" if self.device.type == "meta" else optimization.precision,
         )
-        return learner.to(self.device)
+        learner = learner.to(self.device)
+        if self.spec.compression is not None:
+            assert self.parent is not None, "prepare looked the parent up"
+            self.spec.compression.attach(learner, self.parent.build(self.device), self.total_steps)
+        return learner
 
     def resident(self, name: SplitName) -> ResidentSplit | None:
         """Return a split on the device, or None where the task has no such examples."""
@@ -140,8 +148,13 @@ def _reading(task: Task) -> Iterator[None]:
         ) from error
 
 
-def prepare(spec: RunSpec, execution: Execution) -> Prepared:
+def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) -> Prepared:
     """Check a spec against its task, its data and this machine.
+
+    Args:
+        spec: What to run.
+        execution: How.
+        runs: Where the finished runs lie that this one may begin with.
 
     Raises:
         UserError: The pair does not fit, the data is missing, the budget or selection rule makes no sense, or this
@@ -180,7 +193,8 @@ def prepare(spec: RunSpec, execution: Execution) -> Prepared:
         run_id=spec.run_id(data_sha256=card.sha256, code_sha256=code),
         config_id=spec.config_id(data_sha256=card.sha256, code_sha256=code),
         steps_per_epoch=per_epoch,
-        total_steps=spec.budget.total_steps(per_epoch),
+        total_steps=spec.budget.total_steps(per_epoch) if spec.trains else 0,
+        parent=_parent(spec, runs),
     )
     load_splits(spec.task, ("train",))
     load_splits(spec.task, ("val",))
@@ -198,6 +212,36 @@ def prepare(spec: RunSpec, execution: Execution) -> Prepared:
     return dataclasses.replace(prepared, flops_per_step=flops_per_step)
 
 
+def _parent(spec: RunSpec, runs: Path | None) -> Source | None:
+    """Return the run that is compressed, checked against the spec, or None."""
+    if spec.parent is None or spec.compression is None:
+        return None
+    source = find_source(runs, spec.parent.run_id, weights=spec.parent.weights, purpose="compressed")
+    if source.spec.task != spec.task:
+        raise UserError(
+            f"A run and its parent must share their task, but here is {_task_text(spec.task)} and the parent "
+            f"{spec.parent.run_id!r} is of {_task_text(source.spec.task)}."
+        )
+    if source.spec.seed != spec.seed or source.result["config_id"] != spec.parent.config_id:
+        raise UserError(
+            f"A compressed run has the seed and configuration of its parent, but the parent {spec.parent.run_id!r} has "
+            f"seed={source.spec.seed} and config_id={source.result['config_id']}, and the spec says seed={spec.seed} "
+            f"and config_id={spec.parent.config_id}. `boltbench compress RUN` fills them in."
+        )
+    made_by = source.spec.compression
+    if made_by is not None and made_by.is_final and not spec.compression.has_own_spec:
+        raise UserError(
+            f"{spec.compression.name!r} takes a model that could be trained on, but {spec.parent.run_id!r} was made by "
+            f"{made_by.name!r}, for prediction only. Compress the run that it comes from."
+        )
+    return source
+
+
+def _task_text(task: Task) -> str:
+    changed = task.changed()
+    return f"{task.name!r}" + (f" with {changed}" if changed else "")
+
+
 def _probe(prepared: Prepared) -> int:
     """Build the learner and take one step's forward and backward on the meta device; return the operations counted.
 
@@ -207,16 +251,11 @@ def _probe(prepared: Prepared) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     card, meta = prepared.card, torch.device("meta")
-    size = prepared.examples_per_step
-    kind = torch.int64 if card.vocabulary is not None else torch.float32
-    inputs = torch.empty((size, *card.input_shape), dtype=kind, device=meta)
-    targets = torch.empty((size, *card.output_shape[:-1]), dtype=torch.int64, device=meta)
-    if card.objective != "cross-entropy":
-        targets = torch.empty((size, *card.output_shape), device=meta)
+    batch = blank_batch(card, prepared.examples_per_step, meta)
     with meta:
         learner = dataclasses.replace(prepared, device=meta).build_learner()
         if prepared.execution.num_devices > 1:
-            check_shares(learner, Batch(inputs, targets), prepared.execution.num_devices)
+            check_shares(learner, batch, prepared.execution.num_devices)
         with FlopCounterMode(display=False) as counter:
-            learner.regularized_losses(Batch(inputs, targets))["total"].backward()
+            learner.regularized_losses(batch)["total"].backward()
     return int(counter.get_total_flops())

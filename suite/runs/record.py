@@ -50,6 +50,8 @@ def describe_run(
         "seed": spec.seed,
         "spec": spec.to_mapping(with_places=False),
         "changed": spec.changed(),
+        "parent": None if spec.parent is None else spec.parent.run_id,
+        "compression": result.get("compression"),
         "metric": card.metric,
         "direction": card.direction,
         "floor": card.floor,

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
-from suite.engine.devices import Execution
 from suite.engine.progress import Row, TrainingState
 from suite.errors import UserError
 from suite.runs.environment import differing_fields
 from suite.runs.execute import execute
-from suite.runs.folder import METRICS, PREDICTIONS, REPLAY, SPEC, RunFolder, Store
+from suite.runs.folder import METRICS, PREDICTIONS, REPLAY, RunFolder, Store
 from suite.runs.metrics_log import Curves, read_curves
 from suite.runs.prepare import Prepared, prepare
-from suite.spec import RunSpec
+from suite.runs.source import read_spec
 
 Grade = Literal["bit-exact", "equal within 1e-6", "within seed noise", "diverged"]
 
@@ -45,21 +43,6 @@ class Verdict:
         return not self.differing_fields and self.grade != "bit-exact"
 
 
-def read_spec(folder: RunFolder) -> tuple[RunSpec, Execution]:
-    """Return the spec of a run folder and how the run was carried out, with the threads that it really used."""
-    try:
-        mapping = yaml.safe_load((folder.path / SPEC).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{str(folder.path / SPEC)!r} is damaged: {error}") from error
-    if not isinstance(mapping, dict):
-        raise UserError(f"{str(folder.path / SPEC)!r} must hold a mapping, but holds {type(mapping).__name__}.")
-    execution = Execution.from_mapping(mapping.pop("execution", None) or {})
-    environment = folder.environment()
-    if environment is not None:
-        execution = dataclasses.replace(execution, threads=environment["decisive"]["threads"])
-    return RunSpec.from_mapping(mapping), execution
-
-
 def prepare_replay(folder: RunFolder) -> Prepared:
     """Check that the run can be replayed, and prepare it.
 
@@ -81,7 +64,7 @@ def prepare_replay(folder: RunFolder) -> Prepared:
             f"{'does' if len(damaged) == 1 else 'do'} not. {folder.how_to_make_anew()}"
         )
     spec, execution = read_spec(folder)
-    prepared = prepare(spec, dataclasses.replace(execution, checkpoint_seconds=1e9))
+    prepared = prepare(spec, dataclasses.replace(execution, checkpoint_seconds=1e9), runs=folder.path.parent)
     if spec.budget.seconds is not None:
         prepared = dataclasses.replace(prepared, stop_step=result["cost"]["steps"])
     return prepared

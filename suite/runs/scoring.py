@@ -16,9 +16,11 @@ from suite.engine.data import ResidentSplit
 from suite.engine.evaluation import evaluate
 from suite.errors import UserError
 from suite.learner import Learner
+from suite.runs.compressed import read_back
 from suite.runs.folder import METRICS, PREDICTIONS, TRAINED, WEIGHTS, RunFolder
 from suite.runs.metrics_log import read_curves
 from suite.runs.prepare import Prepared
+from suite.weights import write_tensors
 
 
 def score(
@@ -35,8 +37,12 @@ def score(
     """
     spec = prepared.spec
     how: dict[str, Any] = {"batch_size": spec.evaluation.batch_size, "score": spec.task.score}
-    learner.to(prepared.device)  # Lightning leaves a GPU's learner on the CPU
-    learner.load_selected_weights(weights)
+    compression: dict[str, Any] | None = None
+    if spec.compression is None:
+        learner.to(prepared.device)  # Lightning leaves a GPU's learner on the CPU
+        learner.load_selected_weights(weights)
+    else:
+        learner, compression = read_back(prepared, folder)
     scores: dict[str, float] = {}
     predictions_digest: str | None = None
     if val is not None:
@@ -52,15 +58,16 @@ def score(
         message = f"{', '.join(broken)}."
         return {"status": "diverged", "message": message, "scores": {}, "selection": None, "digests": {}}
     curves = read_curves(folder.path / METRICS).digest()
-    return {"scores": scores, "digests": {**digests, "predictions": predictions_digest, "metrics": curves}}
+    return {
+        "scores": scores,
+        "compression": compression,
+        "digests": {**digests, "predictions": predictions_digest, "metrics": curves},
+    }
 
 
 def save_weights(folder: RunFolder, weights: Mapping[str, Tensor]) -> str:
     """Write the selected weights; return their sha256."""
-    return write_bytes(
-        folder.path / WEIGHTS,
-        safetensors.torch.save({name: tensor.cpu().contiguous() for name, tensor in weights.items()}),
-    )
+    return write_tensors(folder.path / WEIGHTS, weights)
 
 
 def keep_trained(folder: RunFolder, result: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ def check_sharing(spec: RunSpec, execution: Execution, card: Card) -> None:
                 "but execution.num_devices=1. Take more devices, or none."
             )
         return
+    if spec.compression is not None:
+        raise UserError(f"A model is compressed on one device, but got execution.num_devices={size}. Leave it out.")
     if torch.cuda.is_available() and execution.device != "cpu" and torch.cuda.device_count() < size:
         raise UserError(
             f"`num_devices <= GPUs` must hold, but got execution.num_devices={size} and {torch.cuda.device_count()}."

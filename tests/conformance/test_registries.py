@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+import suite.compression
 import suite.families
 import suite.regularization
 import tasks
+from suite.compressor import COMPRESSORS, Compressor
 from suite.family import FAMILIES, Family
 from suite.fields import Settings, fields_of
 from suite.registry import Registry, classes_in
@@ -21,6 +23,7 @@ from suite.task import TASKS, Card, Task
 KINDS = [
     pytest.param(FAMILIES, Family, suite.families, "family_name", id="families"),
     pytest.param(REGULARIZERS, Regularizer, suite.regularization, "regularizer_name", id="regularizers"),
+    pytest.param(COMPRESSORS, Compressor, suite.compression, "method_name", id="compression"),
     pytest.param(TASKS, Task, tasks, "task_name", id="tasks"),
 ]
 

@@ -9,6 +9,7 @@ import pytest
 from suite.cli import VERBS, Parser
 from suite.commands.settings import parse_flags
 from suite.commands.sweeping import build_space, build_sweep, split_settings
+from suite.compressor import COMPRESSORS
 from suite.engine.devices import Execution
 from suite.errors import UserError, unknown_name
 from suite.family import FAMILIES
@@ -19,7 +20,7 @@ from sweeps.plans import load_plan, parse_seeds
 from tests.commands.front import Front
 from tests.docs.pages import PAGES, ROOT, commands, name_of, refused
 
-PLACEHOLDERS = {"TASK": "digits", "FAMILY": "mlp", "FOLDER": ".", "RUN": "digits-mlp"}
+PLACEHOLDERS = {"TASK": "digits", "FAMILY": "mlp", "FOLDER": ".", "RUN": "digits-mlp", "METHOD": "prune"}
 """Words that stand for the reader's own."""
 
 
@@ -44,6 +45,9 @@ def check(words: list[str]) -> None:
     if verb == "run":
         check_run(arguments, settings)
         return
+    if verb == "compress":
+        check_compress(arguments, settings)
+        return
     if verb in ("sweep", "show") and arguments.family is not None:
         check_space(verb, arguments, settings)
         return
@@ -53,11 +57,23 @@ def check(words: list[str]) -> None:
     if settings:
         raise UserError(f"{verb} does not take {settings}.")
     if verb == "show":
-        known = [*TASKS.names(), *FAMILIES.names(), *REGULARIZERS.names()]
+        known = [*TASKS.names(), *FAMILIES.names(), *REGULARIZERS.names(), *COMPRESSORS.names()]
         if arguments.name not in known:
             raise unknown_name("task, family or regulariser", arguments.name, known)
     for name in getattr(arguments, "task", None) or []:
         TASKS.get(name)
+
+
+def check_compress(arguments: object, settings: list[str]) -> None:
+    """Check method, flags and values of ``boltbench compress`` on a run of the family cnn."""
+    given = vars(arguments)
+    method = COMPRESSORS.get(given["method"])
+    family = FAMILIES.get(given["student"] or "cnn")
+    groups = {"compression": method, **settings_groups(), "execution": Execution}
+    flags = parse_flags(settings, {**groups, "family": family} if method.has_own_spec else groups)
+    method.from_mapping(flags.pop("compression", {}))
+    Execution.from_mapping(flags.pop("execution", {}))
+    RunSpec.from_mapping(merge({"task": "digits", "family": family.name}, flags))
 
 
 def check_run(arguments: object, settings: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Compression methods, one per file: how a finished run's model is made smaller, trained on and written."""

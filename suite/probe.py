@@ -1,0 +1,41 @@
+"""What a model does with a blank example: which of its layers it computes, and in which order."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from suite.batch import Batch
+from suite.learner import Learner
+from suite.task import Card
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+"""Layers that compute each of their outputs from weights of its own."""
+
+
+def blank_batch(card: Card, size: int, device: torch.device) -> Batch:
+    """Return ``size`` examples of the task's shapes, all zero."""
+    kind = torch.int64 if card.vocabulary is not None else torch.float32
+    inputs = torch.zeros((size, *card.input_shape), dtype=kind, device=device)
+    if card.objective == "cross-entropy":
+        return Batch(inputs, torch.zeros((size, *card.output_shape[:-1]), dtype=torch.int64, device=device))
+    return Batch(inputs, torch.zeros((size, *card.output_shape), device=device))
+
+
+@torch.no_grad()
+def computed_layers(learner: Learner) -> list[tuple[str, nn.Module]]:
+    """Return the names and `LAYERS` that one prediction goes through, in the order in which they are computed."""
+    names: dict[nn.Module, str] = {
+        module: name for name, module in learner.named_modules() if isinstance(module, LAYERS)
+    }
+    seen: dict[nn.Module, None] = {}
+    handles = [module.register_forward_hook(lambda module, *_: seen.update({module: None})) for module in names]
+    was_training = learner.training
+    learner.eval()
+    try:
+        learner.predict(blank_batch(learner.card, 2, learner.device))
+    finally:
+        learner.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return [(names[module], module) for module in seen]
