@@ -1,18 +1,28 @@
-"""What a worker does: one trial, or one of the runs that follow a search."""
+"""What a worker does: one trial, or one of the runs that follow a search. Imported once, before workers are forked."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch.utils.flop_counter  # noqa: F401  # what the first job would import otherwise, in every worker again
+
+from suite.atomic import WriteError
+from suite.engine.devices import Execution
+from suite.engine.progress import TrainingState
+from suite.errors import UserError
+from suite.plugins import load_once
+from suite.runs.execute import execute
+from suite.runs.folder import METRICS, RunFolder
+from suite.runs.metrics_log import read_curves
+from suite.runs.prepare import Prepared, prepare
+from suite.runs.study_mirror import TRIAL
+from suite.search.outcomes import give_up_run
+from suite.spec import RunSpec
+from sweeps.executors.base import Channel
 from sweeps.search import UNWRITABLE
-
-if TYPE_CHECKING:
-    from suite.engine.progress import TrainingState
-    from suite.runs.prepare import Prepared
-    from sweeps.executors.base import Channel
 
 OBJECTIVES = ("score", "num_parameters", "seconds", "flops_per_step", "peak_memory_mib")
 """What a search can aim at: the val score of the selected weights, and costs, which are made small."""
@@ -27,9 +37,6 @@ def work(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
             each run, or None; ``plugins``.
         channel: Where to report to.
     """
-    from suite.atomic import WriteError
-    from suite.plugins import load_once
-
     load_once(tuple(payload["plugins"]))
     reporter = _Reporter(channel, over_seeds=len(payload["specs"]) > 1)
     results: list[dict[str, Any]] = []
@@ -74,8 +81,6 @@ class _Reporter:
 
     def should_prune(self, prepared: Prepared, log: Path, state: TrainingState, score: float) -> bool:
         """Report a validation; return whether to prune. After a resume, those before it are reported first."""
-        from suite.runs.metrics_log import read_curves
-
         if self.over_seeds:
             return False
         if state.num_validations > len(self.values) + 1:
@@ -92,8 +97,6 @@ class _Reporter:
 
     def read(self, log: Path, metric: str) -> None:
         """Take the values of a run that was over already."""
-        from suite.runs.metrics_log import read_curves
-
         if not self.over_seeds and log.is_file():
             curve = read_curves(log).scores.get(f"val/{metric}", [])
             known = [value for _, value in curve if value is not None]
@@ -104,14 +107,6 @@ def _run(
     payload: Mapping[str, Any], mapping: Mapping[str, Any], channel: Channel, reporter: _Reporter
 ) -> dict[str, Any]:
     """Make one run and return its result."""
-    from suite.engine.devices import Execution
-    from suite.errors import UserError
-    from suite.runs.execute import execute
-    from suite.runs.folder import METRICS, RunFolder
-    from suite.runs.prepare import prepare
-    from suite.runs.study_mirror import TRIAL
-    from suite.spec import RunSpec
-
     root = Path(payload["root"])
     execution = Execution.from_mapping({**payload["execution"], "device": channel.device})
     try:
@@ -137,8 +132,6 @@ def _run(
 
 
 def _refused(payload: Mapping[str, Any], mapping: Mapping[str, Any], message: str) -> dict[str, Any]:
-    from suite.search.outcomes import give_up_run
-
     run_id = give_up_run(payload, mapping, status="failed", message=message)
     return {"status": "failed", "message": message, "run_id": run_id, "scores": {}}
 
