@@ -40,6 +40,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--print_config", action="store_true", help="print the resolved spec as YAML and stop")
     parser.add_argument("--help-settings", action="store_true", help="list every --GROUP.NAME flag and stop")
     parser.add_argument("--force", action="store_true", help="make runs anew that are done already")
+    parser.add_argument(
+        "--workers",
+        default="auto",
+        metavar="auto|N",
+        help="runs that are made at once; auto: one per GPU or CPU core where there is work for them",
+    )
     parser.add_argument("--tracking-uri", help="another MLflow store (default: the one beside the runs)")
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="FILE", help="a Python file with more tasks or families"
@@ -81,7 +87,14 @@ def main(arguments: Namespace, rest: list[str]) -> int:
         return 0
     from suite.commands.session import run_all
 
-    code = run_all(prepared, store, force=arguments.force, tracking_uri=arguments.tracking_uri)
+    code = run_all(
+        prepared,
+        store,
+        force=arguments.force,
+        tracking_uri=arguments.tracking_uri,
+        workers=arguments.workers,
+        plugins=[str(Path(path).resolve()) for path in arguments.plugin],
+    )
     if arguments.plan is not None and code in (0, 1):
         _say_what_next(arguments)
     return code

@@ -1,7 +1,10 @@
-"""A session of runs in this process: each made, mirrored and reported, with a clean end on a signal."""
+"""A session of runs: each made, mirrored and reported, with a clean end on a signal."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from suite.commands.packing import make_executor, run_packed
 from suite.console import RunReporter, complain, say, show
 from suite.errors import UserError
 from suite.interrupts import Interrupts
@@ -11,14 +14,29 @@ from suite.runs.mirror import Mirror, MirrorError
 from suite.runs.prepare import Prepared
 
 
-def run_all(prepared: list[Prepared], store: Store, *, force: bool, tracking_uri: str | None) -> int:
-    """Make the runs one after the other, mirror each, print the leaderboards of their tasks.
+def run_all(
+    prepared: list[Prepared],
+    store: Store,
+    *,
+    force: bool,
+    tracking_uri: str | None,
+    workers: str = "1",
+    plugins: Sequence[str] = (),
+) -> int:
+    """Make the runs, mirror each, print the leaderboards of their tasks.
+
+    Args:
+        prepared: What to make.
+        store: Where.
+        force: Make runs anew that are done already.
+        tracking_uri: The MLflow store, or None for the one beside the runs.
+        workers: How many runs are made at once, or ``auto`` (see `suite.commands.packing`).
+        plugins: The files that a worker needs to know these runs.
 
     Returns:
         0, or 1 when a run did not complete, or 130 or 143 after a signal.
     """
-    mirror = Mirror(store, tracking_uri)
-    failed = False
+    make = make_executor(workers, prepared, store)
     try:
         for item in prepared:  # all first, so that `boltbench resume` knows what a killed plan still had to do
             RunFolder(store.runs / item.run_id).plan(item.to_yaml())
@@ -27,6 +45,19 @@ def run_all(prepared: list[Prepared], store: Store, *, force: bool, tracking_uri
             f"boltbench: Runs could not be written ({error.strerror}: {error.filename}). Make room, and try again."
         )
         return 1
+    if make is None:
+        code = _run_in_turn(prepared, store, force=force, tracking_uri=tracking_uri)
+    else:
+        code = run_packed(prepared, store, make, force=force, tracking_uri=tracking_uri, plugins=plugins)
+    if code in (0, 1):
+        show_leaderboards(prepared, store)
+    return code
+
+
+def _run_in_turn(prepared: list[Prepared], store: Store, *, force: bool, tracking_uri: str | None) -> int:
+    """Make the runs in this process, one after the other."""
+    mirror = Mirror(store, tracking_uri)
+    failed = False
     with Interrupts() as interrupts, RunReporter(len(prepared)) as reporter:
         for item in prepared:
             folder = RunFolder(store.runs / item.run_id)
@@ -51,7 +82,6 @@ def run_all(prepared: list[Prepared], store: Store, *, force: bool, tracking_uri
             if interrupts.should_stop() and (item is not prepared[-1] or result["status"] == "interrupted"):
                 complain("Stopped. `boltbench resume` goes on where it was.")
                 return interrupts.exit_code()
-    show_leaderboards(prepared, store)
     return int(failed)
 
 

@@ -34,7 +34,7 @@ def work(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     Args:
         payload: ``root``, the folder of runs/; ``specs``, one per seed; ``execution``; ``trial``, what the run folder
             is to say of the trial, or None; ``objectives``, names among `OBJECTIVES`; ``seconds``, the time limit of
-            each run, or None; ``plugins``.
+            each run, or None; ``plugins``; and ``force`` where runs are to be made anew that are done already.
         channel: Where to report to.
     """
     load_once(tuple(payload["plugins"]))
@@ -125,6 +125,7 @@ def _run(
         should_stop=channel.should_stop,
         should_prune=functools.partial(reporter.should_prune, prepared, folder.path / METRICS),
         time_limit_seconds=payload["seconds"],
+        force=payload.get("force", False),
     )
     if not made:
         reporter.read(folder.path / METRICS, prepared.card.metric)

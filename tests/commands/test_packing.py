@@ -1,0 +1,92 @@
+import signal
+from pathlib import Path
+
+import pytest
+
+from suite.commands.packing import PACKED_FROM_STEPS
+from tests.chaos.zygote import Zygote
+from tests.commands.front import Front, make_front, snapshot
+
+PLAN = """\
+runs:
+  - tasks: [digits]
+    families: [{{name: mlp, width: 12}}, {{name: mlp, width: 8}}]
+    seeds: 0-1
+    settings: {{budget: {{epochs: {epochs}}}, execution: {{device: cpu}}, regularization: {{dropout: 0.1}}}}
+"""
+
+
+def plan(folder: Path, epochs: int = 2) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(PLAN.format(epochs=epochs))
+    return path
+
+
+def digests(front: Front) -> dict[str, dict[str, str]]:
+    return {folder.run_id: (folder.result() or {})["digests"] for folder in front.folders()}
+
+
+def test_runs_side_by_side_have_the_bits_of_runs_made_in_turn(
+    front: Front, tmp_path: Path, migrated_store: Path
+) -> None:
+    alone = make_front(tmp_path / "alone", migrated_store)
+    assert alone("run", "--plan", plan(tmp_path), "--workers", 1, "--execution.threads", 1).code == 0
+    outcome = front("run", "--plan", plan(tmp_path), "--workers", 2)
+    assert outcome.code == 0, outcome.text
+    assert len(digests(front)) == 4
+    assert digests(front) == digests(alone)
+    assert sorted(run.data.tags["run_id"] for run in front.mlflow_runs()) == sorted(digests(front))
+    assert "[4/4]" in outcome.out
+    assert "test accuracy" in outcome.out
+    before = snapshot(front.root / "runs")
+    again = front("run", "--plan", plan(tmp_path), "--workers", 2)
+    assert again.code == 0
+    assert again.out.count("was done already") == 4
+    assert snapshot(front.root / "runs") == before
+    forced = front("run", "--plan", plan(tmp_path), "--workers", 2, "--force")
+    assert forced.code == 0
+    assert "was done already" not in forced.out
+    assert digests(front) == digests(alone)
+
+
+def test_a_run_that_diverges_beside_others_is_shown_and_ends_with_code_1(front: Front, tmp_path: Path) -> None:
+    flags = ("--optimization.optimizer", "sgd", "--optimization.lr", "1e18")
+    outcome = front("run", "--plan", plan(tmp_path), "--workers", 2, *flags)
+    assert outcome.code == 1
+    assert "diverged" in outcome.out
+    assert "Traceback" not in outcome.text
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many", "1.5"])
+def test_workers_that_are_no_number_are_refused_before_anything_is_made(workers: str, tmp_path: Path) -> None:
+    front = Front(tmp_path / "root")
+    outcome = front("run", "--plan", plan(tmp_path), f"--workers={workers}")
+    assert outcome.code == 2
+    assert workers in outcome.err
+    assert not front.root.exists()
+
+
+def test_short_plans_are_made_in_turn_unless_workers_are_asked_for(front: Front, tmp_path: Path) -> None:
+    assert PACKED_FROM_STEPS > 4 * 2 * 20
+    assert front("run", "--plan", plan(tmp_path)).code == 0
+    assert not (front.root / "runs" / ".workers").exists()
+
+
+@pytest.mark.chaos
+def test_a_signal_ends_runs_side_by_side_and_resume_finishes_them(
+    front: Front, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, migrated_store: Path
+) -> None:
+    alone = make_front(tmp_path / "alone", migrated_store)
+    order = ("run", "--plan", plan(tmp_path, epochs=60), "--execution.threads", 1)
+    with Zygote(tmp_path_factory.mktemp("zygote")) as zygote:
+        child = zygote.start(*order, "--workers", 2, "--root", front.root)
+        while not list(front.root.glob("runs/*/metrics.jsonl")):
+            assert child.is_alive()
+        child.signal(signal.SIGINT)
+        outcome = child.wait()
+        assert outcome.code == 130, outcome.text
+        assert "boltbench resume" in outcome.err
+        assert {folder.status() for folder in front.folders()} & {"planned", "interrupted"}
+        assert zygote.run("resume", "--root", front.root).code == 0
+        assert zygote.run(*order, "--workers", 1, "--root", alone.root).code == 0
+    assert digests(front) == digests(alone)
