@@ -18,6 +18,10 @@ class LeaderboardError(ResultsError):
     """The records cannot be ranked in one table."""
 
 
+class ClaimError(ResultsError):
+    """A published claim is not stated as it must be, or cannot be judged."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string when none is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -21,6 +21,7 @@ VERBS = {
     "resume": "go on with whatever was cut off",
     "replay": "run a logged run again and grade how equal it is",
     "compress": "make a finished run's model smaller: quantize, prune or distill",
+    "verify": "measure published numbers again, with a verdict on each",
     "leaderboard": "rank the runs of each task; export the tables",
     "report": "write one HTML page: tables, curves, costs, and the command behind each number",
     "ui": "browse the runs in MLflow's UI on this machine",

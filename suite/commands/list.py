@@ -1,4 +1,4 @@
-"""Lists what there is: tasks, families, regularisers, compression, plans and runs. Without a name: which pairs fit."""
+"""Lists tasks, families, regularisers, compression, plans, claims or runs. Without a name: which pairs fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["tasks", "families", "regularizers", "compression", "plans", "runs"],
+        choices=["tasks", "families", "regularizers", "compression", "plans", "claims", "runs"],
         help="one list only (default: the matrix of tasks and families)",
     )
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with more of them")
@@ -27,6 +27,8 @@ def main(arguments: Namespace) -> int:
     match arguments.what:
         case "plans":
             _plans()
+        case "claims":
+            _claims()
         case "runs":
             _runs(arguments)
         case "regularizers":
@@ -75,6 +77,16 @@ def _plans() -> None:
 
     for name in plan_names():
         say(f"{name:<18} {load_plan(name).description}")
+
+
+def _claims() -> None:
+    from results.claims.markdown import cost_text
+    from suite.claims import published_claims
+
+    claims = published_claims()
+    width = max(map(len, claims))
+    for name, claim in claims.items():
+        say(f"{name:<{width}}  {claim.statement} ({cost_text(claim)})")
 
 
 def _runs(arguments: Namespace) -> None:

@@ -22,6 +22,7 @@ def run_all(
     tracking_uri: str | None,
     workers: str = "1",
     plugins: Sequence[str] = (),
+    shows_leaderboards: bool = True,
 ) -> int:
     """Make the runs, mirror each, print the leaderboards of their tasks.
 
@@ -32,6 +33,7 @@ def run_all(
         tracking_uri: The MLflow store, or None for the one beside the runs.
         workers: How many runs are made at once, or ``auto`` (see `suite.commands.packing`).
         plugins: The files that a worker needs to know these runs.
+        shows_leaderboards: Whether to print them in the end.
 
     Returns:
         0, or 1 when a run did not complete, or 130 or 143 after a signal.
@@ -49,7 +51,7 @@ def run_all(
         code = _run_in_turn(prepared, store, force=force, tracking_uri=tracking_uri)
     else:
         code = run_packed(prepared, store, make, force=force, tracking_uri=tracking_uri, plugins=plugins)
-    if code in (0, 1):
+    if shows_leaderboards and code in (0, 1):
         show_leaderboards(prepared, store)
     return code
 

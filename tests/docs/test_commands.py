@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.claims import choose
 from suite.cli import VERBS, Parser
 from suite.commands.settings import parse_flags
 from suite.commands.sweeping import build_space, build_sweep, split_settings
@@ -56,6 +57,8 @@ def check(words: list[str]) -> None:
         return
     if settings:
         raise UserError(f"{verb} does not take {settings}.")
+    if verb == "verify":
+        choose([name for name in arguments.claims if not name.endswith(".yaml")])
     if verb == "show":
         known = [*TASKS.names(), *FAMILIES.names(), *REGULARIZERS.names(), *COMPRESSORS.names()]
         if arguments.name not in known:
@@ -126,6 +129,7 @@ def test_every_command_of_a_page_is_taken(page: Path) -> None:
         "doctor --fix",
         "data mend",
         "leaderboard --task digit",
+        "verify mnist1d-cn",
     ],
 )
 def test_a_wrong_command_on_a_page_would_be_found(line: str) -> None:
