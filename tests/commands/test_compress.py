@@ -150,6 +150,15 @@ def test_a_compressed_run_that_was_cut_off_goes_on_bit_for_bit(done: Front, sche
     assert result_of(folder)["digests"] == whole
 
 
+def test_scores_before_the_last_cut_select_nothing(done: Front) -> None:
+    """A model that is hardly cut yet scores better than one that is cut to a fiftieth."""
+    words = ("--compression.schedule", "gradual", "--compression.share", "0.98", "--evaluation.every_steps", "1")
+    assert done("compress", "digits-mlp-s0", "--method", "prune", *words, "--budget.steps", "20").code == 0
+    result = result_of(child(done, "prune"))
+    assert result["selection"]["step"] > 10
+    assert result["compression"]["note"].startswith("98.0%")
+
+
 def test_the_spec_of_a_compressed_run_is_taken_back_by_run(done: Front) -> None:
     done("compress", "digits-mlp-s0", *PRUNE)
     folder = child(done, "prune")
