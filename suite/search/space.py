@@ -59,7 +59,7 @@ def search_space(base: RunSpec, *, preset: str, changes: Mapping[str, object], g
     Raises:
         UserError: A change names no field, makes no sense here, or nothing is left to search.
     """
-    known = dict(searchable(base))
+    known, strengths = dict(searchable(base)), _strengths()
     for name in changes:
         if name not in known:
             raise _unknown_field(name, known)
@@ -71,7 +71,7 @@ def search_space(base: RunSpec, *, preset: str, changes: Mapping[str, object], g
     dimensions: dict[str, Dimension] = {}
     fixed: dict[str, Any] = {}
     for name in [*asked, *(name for name in changes if name not in asked)]:
-        is_strength = name in _strengths()
+        is_strength = name in strengths
         if name in changes:
             found = read_range(name, known[name], changes[name], is_strength=is_strength)
         else:
@@ -83,7 +83,7 @@ def search_space(base: RunSpec, *, preset: str, changes: Mapping[str, object], g
     base = _with(base, fixed)
     left_out: dict[str, str] = {}
     for name in list(dimensions):
-        reason = _misfit(base, name, known[name])
+        reason = _misfit(base, known[name], strengths.get(name))
         if reason is None:
             dimensions[name], reason = _fitting_choices(base, known[name], dimensions[name], is_given=name in changes)
         if reason is None:
@@ -142,18 +142,17 @@ def _with(base: RunSpec, values: Mapping[str, Any]) -> RunSpec:
     return base
 
 
-def _misfit(base: RunSpec, name: str, field: Field) -> str | None:
-    """Return why a field cannot do anything here, or None."""
+def _misfit(base: RunSpec, field: Field, regularizer: type[Regularizer] | None) -> str | None:
+    """Return why a field, perhaps the strength of a regulariser, cannot do anything here, or None."""
     card = base.task.card()
     for need in field.needs_on_card:
         if not need.holds(card):
             return f"it counts only on tasks {'with' if need.present else 'without'} a {need.attribute}."
-    cls = _strengths().get(name)
-    if cls is None:
+    if regularizer is None:
         return None
     distribution = field.distribution
     strength = getattr(distribution, "high", None) or getattr(distribution, "choices", (None,))[-1]
-    return _refusal(base, cls(**{field.name: strength}), card) if strength is not None else None
+    return _refusal(base, regularizer(**{field.name: strength}), card) if strength is not None else None
 
 
 def _refusal(base: RunSpec, regularizer: Regularizer, card: Card) -> str | None:
