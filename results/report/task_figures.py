@@ -78,7 +78,8 @@ def _fronts(ranked: Ranked, task_id: str, colours: Mapping[int, int]) -> list[Fi
     maximize = table.attrs["direction"] == "maximize"
     figures = []
     for column, cost in (("num_parameters", "parameters"), ("seconds", "seconds of training")):
-        shown = table[table["mean"].notna() & table[column].notna()].head(MAX_POINTS)
+        known = table[table["mean"].notna() & table[column].notna()]
+        shown = known.head(MAX_POINTS)
         if len(shown) < 2 or shown[column].nunique() < 2:
             continue
         front = on_front(shown[column], shown["mean"], table.attrs["direction"])
@@ -103,6 +104,7 @@ def _fronts(ranked: Ranked, task_id: str, colours: Mapping[int, int]) -> list[Fi
                 cost=cost,
                 name=f"{task_id}-{column}",
                 title=f"Score against {cost}",
+                num_left_out=len(known) - len(shown),
             )
         )
     return figures

@@ -46,7 +46,16 @@ class Point:
     on_front: bool
 
 
-def pareto_front(points: Sequence[Point], *, metric: str, maximize: bool, cost: str, name: str, title: str) -> Figure:
+def pareto_front(
+    points: Sequence[Point],
+    *,
+    metric: str,
+    maximize: bool,
+    cost: str,
+    name: str,
+    title: str,
+    num_left_out: int = 0,
+) -> Figure:
     """Draw score against cost; ``cost`` names it, and ``name`` is the figure's own prefix for ids."""
     box = Box(right=20)
     factor = 100.0 if is_percent(metric) else 1.0
@@ -70,6 +79,8 @@ def pareto_front(points: Sequence[Point], *, metric: str, maximize: bool, cost: 
     dots = [(x(point.cost), y(factor * point.score)) for point in points]
     better = "up" if maximize else "down"
     note = f"Better is {better} and to the left. The line joins what nothing beats in both; bars are the intervals."
+    if num_left_out:
+        note += f" The last {num_left_out:,} of the leaderboard are not drawn."
     svg = drawing(
         box,
         title,

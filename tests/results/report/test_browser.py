@@ -10,7 +10,10 @@ from results.report.sources import from_places
 from tests.browser import CHROMIUM, browser
 from tests.results.report.pages import fill
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, such as Debian's package `chromium`")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, such as Debian's package `chromium`"),
+]
 
 ORDER = "[...document.querySelectorAll('section.task:first-of-type .board, #task-1-digits .board')].at(-1)"
 FAMILIES = f"[...{ORDER}.tBodies].map(b => b.rows[0].querySelector('.family .name').textContent)"

@@ -235,15 +235,19 @@ def test_a_damaged_curve_is_refused_and_never_drawn(runs):
 def test_what_is_too_much_for_a_page_is_capped_with_a_word_that_says_so(runs, monkeypatch):
     for name, value in (("MAX_ROWS", 3), ("MAX_RUNS", 2), ("MAX_FAILURES", 1)):
         monkeypatch.setattr(f"results.report.tasks.{name}", value)
+    monkeypatch.setattr("results.report.task_figures.MAX_POINTS", 4)
     assert min(MAX_ROWS, MAX_RUNS, MAX_FAILURES) > 3
     for index in range(5):
-        runs.add_seeds([0.9, 0.91, 0.92], config_id=f"c{index}", changed={"family.width": index})
+        for seed, score in enumerate((0.9, 0.91, 0.92)):
+            folder = runs.add(test=score, seed=seed, config_id=f"c{index}", changed={"family.width": index})
+            runs.change(folder, lambda result, index=index: result["cost"].update(num_parameters=100 + index))
     for seed in range(2):
         runs.add(config_id="f0", seed=seed, status="failed", message="no", scores=None)
     page = Page(report(runs))
     assert len(page.all("tbody", class_="config")) == 3
     assert "The first 3 of 6 configurations are shown." in page.text
     assert "2 of 3 runs are shown" in page.text
+    assert "The last 1 of the leaderboard are not drawn." in page.text
     assert "1 of 2 are shown" in page.text
     assert "boltbench leaderboard --format csv" in page.text_of("code")
 
