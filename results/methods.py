@@ -12,7 +12,7 @@ import pandas as pd
 
 from results.errors import LeaderboardError, did_you_mean
 from results.leaderboard import Configuration, check_comparable, configurations_of
-from results.text import setting_text
+from results.text import is_condition, setting_text
 
 TUNED: Final = "tuned"
 """The setting of what a sweep chose, which differs from task to task."""
@@ -114,7 +114,7 @@ def _is_tuned(configuration: Configuration) -> bool:
 
 def _changed(configuration: Configuration) -> dict[str, Any]:
     changed = json.loads(configuration.first_of("changed"))
-    return {key: value for key, value in changed.items() if not key.startswith("task.")}
+    return {key: value for key, value in changed.items() if not is_condition(key)}
 
 
 def _common(settings: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:

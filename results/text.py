@@ -10,15 +10,24 @@ from typing import Any, Final
 MAX_DECIMALS: Final = 8
 
 
+CONDITIONS: Final = ("data.missing_rate", "data.missing_mechanism")
+"""Settings beside the task's own under which scores measure something else."""
+
+
+def is_condition(key: str) -> bool:
+    """Whether a setting says what is measured, and not by which method: it belongs to the label of a leaderboard."""
+    return key.startswith("task.") or key in CONDITIONS
+
+
 def task_label(task: str, changed: Mapping[str, Any]) -> str:
     """Return a task with its settings that are not the default, such as ``mnist1d(full_train=true)``."""
-    settings = {key.removeprefix("task."): value for key, value in changed.items() if key.startswith("task.")}
+    settings = {key.partition(".")[2]: value for key, value in changed.items() if is_condition(key)}
     return f"{task}({_pairs(settings)})" if settings else task
 
 
 def setting_text(changed: Mapping[str, Any]) -> str:
     """Return what a configuration changes as text; the task's settings stand in its label."""
-    settings = {key: value for key, value in changed.items() if not key.startswith("task.") and key != "seed"}
+    settings = {key: value for key, value in changed.items() if not is_condition(key) and key != "seed"}
     return _pairs(settings) or "default"
 
 

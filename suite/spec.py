@@ -18,7 +18,7 @@ from suite.errors import UserError, did_you_mean, shown
 from suite.family import FAMILIES, Family
 from suite.fields import Settings
 from suite.regularizer import Regularization, regularization_class
-from suite.task import TASKS, Task
+from suite.task import TASKS, Card, Task
 from suite.values import parse_value
 
 PROTOCOL = 1
@@ -118,6 +118,22 @@ class RunSpec:
     def trains(self) -> bool:
         """Whether there is anything to train: some compressed models are made without."""
         return self.compression is None or self.compression.trains
+
+    def card(self) -> Card:
+        """Return what a family has to do with: the task's card, under the settings of the data."""
+        return self.data.card(self.task.card())
+
+    def misfit(self) -> str | None:
+        """Return why task, data settings and family do not go together, or None when they do."""
+        card = self.task.card()
+        reason = self.data.misfit(card)
+        if reason is not None:
+            strategy = self.data.missing_strategy
+            return f"The task {self.task.name!r} cannot have data.missing_strategy={strategy!r}: {reason}."
+        reason = self.family.misfit(self.data.card(card))
+        if reason is not None:
+            return f"The family {self.family.name!r} cannot take on the task {self.task.name!r}: {reason}."
+        return None
 
     def with_seed(self, seed: int) -> RunSpec:
         """Return the same spec under another seed."""

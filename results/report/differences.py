@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.text import value_text
+from results.text import is_condition, value_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ def shared_settings(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the settings, as `changed` of a record holds them, that every row changes to one and the same value."""
     if not rows:
         return {}
-    first = {key: value for key, value in rows[0].items() if not key.startswith("task.") and key != "seed"}
+    first = {key: value for key, value in rows[0].items() if not is_condition(key) and key != "seed"}
     return {key: value for key, value in first.items() if all(row.get(key, _ABSENT) == value for row in rows)}
 
 

@@ -192,8 +192,7 @@ def _prepare_cell(cell: Cell, flags: Mapping[str, Any], arguments: Namespace, ru
     execution = _execution(merged)
     seeds = cell.seeds if arguments.seeds is None else _seeds(arguments.seeds)
     specs = [RunSpec.from_mapping({**merged, "seed": seed}) for seed in seeds]
-    reason = specs[0].family.misfit(specs[0].task.card())
-    if reason is not None and not cell.is_explicit:
+    if specs[0].misfit() is not None and not cell.is_explicit:
         return []
     return [prepare(spec, execution, runs=runs) for spec in specs]
 

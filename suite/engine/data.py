@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from suite.batch import Batch, Block
+from suite.engine.missing import Mechanism, Missing, Strategy
 from suite.engine.pacing import Pacer
 from suite.errors import UserError
-from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, Settings
+from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, Settings, Unless
 from suite.seeds import derive
-from suite.task import Split, Splits
+from suite.task import Card, Split, Splits
 
 CPU_CHUNK_BYTES = 2**20
 """What is gathered at once stays in a core's cache until its step; chunks of 32 MiB take twice as long."""
@@ -24,7 +25,7 @@ GPU_CHUNK_BYTES = 32 * 2**20
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data(Settings):
-    """How training examples are served."""
+    """Which examples and values are there, and how training examples are served."""
 
     group: ClassVar[str] = "data"
 
@@ -36,6 +37,42 @@ class Data(Settings):
     """Share of the training split that is used; a smaller one is part of every larger one, whatever the seed."""
     drop_last: bool = False
     """Leave out the last batch of an epoch when it is smaller than the others."""
+
+    missing_rate: Annotated[float, Bounds(0, 1, open_high=True), FloatDistribution(0.0, 0.5)] = 0.0
+    """Share of input values that are taken away, in every split; under at-random, of those that can be; 0 is none."""
+    missing_mechanism: Annotated[
+        Mechanism,
+        CategoricalDistribution(("completely-at-random", "at-random", "blocks")),
+        Unless("missing_rate", 0.0),
+    ] = "completely-at-random"
+    """Which are taken away: each by itself, by what is observed of the example, or one block per example."""
+    missing_strategy: Annotated[
+        Strategy | None, CategoricalDistribution(("drop", "mean", "median", "max", "forward", "indicator"))
+    ] = None
+    """What is done about missing values, those that are NaN in the data too; none takes them for an error."""
+
+    def check(self) -> None:
+        """Raise `UserError` where the settings do not go together."""
+        if self.missing_rate > 0 and self.missing_strategy is None:
+            raise UserError(
+                f"data.missing_rate={self.missing_rate} needs a data.missing_strategy: "
+                "drop, mean, median, max, forward or indicator."
+            )
+
+    @property
+    def missing(self) -> Missing | None:
+        """What is missing and what is done about it; None where nothing is to be."""
+        if self.missing_strategy is None:
+            return None
+        return Missing(self.missing_rate, self.missing_mechanism, self.missing_strategy)
+
+    def card(self, card: Card) -> Card:
+        """Return the card of a task under these settings."""
+        return card if self.missing is None else self.missing.card(card)
+
+    def misfit(self, card: Card) -> str | None:
+        """Return why a task cannot be served under these settings, or None when it can."""
+        return None if self.missing is None else self.missing.misfit(card)
 
     def num_used(self, num_examples: int) -> int:
         """Return how many of ``num_examples`` training examples are used."""
@@ -205,5 +242,5 @@ def check_finite(splits: Splits) -> None:
                 bad = int((~finite).nonzero()[0])
                 raise UserError(
                     f"Inputs must be finite, but example {bad} of the {name} split holds NaN or infinity "
-                    f"({int((~finite).sum())} examples in all). Mend the data, or take a missing-data strategy."
+                    f"({int((~finite).sum())} examples in all). Mend the data, or take a data.missing_strategy for NaN."
                 )

@@ -15,6 +15,8 @@ import yaml
 from suite.engine.budget import steps_per_epoch
 from suite.engine.data import BlockLoader, ResidentSplit, check_finite
 from suite.engine.devices import Execution, choose_device, usable_cores
+from suite.engine.imputation import Imputer
+from suite.engine.missing import Missing
 from suite.engine.pacing import Pacer
 from suite.errors import UserError
 from suite.learner import Learner
@@ -24,7 +26,7 @@ from suite.runs.sharing import check_shares, check_sharing
 from suite.runs.source import Source, find_source
 from suite.seeds import derive, seed_torch
 from suite.spec import RunSpec
-from suite.task import Card, SplitName, Splits, Task
+from suite.task import TRAIN_ONLY, Card, SplitName, Splits, Task
 
 PARALLEL_FLOPS = 200_000_000
 """Operations per step from which more CPU threads pay. Below, they gain nothing on an idle machine, and on a busy one
@@ -81,7 +83,7 @@ class Prepared:
         learner = self.spec.family.build(self.card)
         for regularizer in self.spec.regularization.regularizers():
             regularizer.attach(learner)
-        corrupt = load_splits(self.spec.task, ("train",)).corrupt
+        corrupt = load_splits(self.spec.task, self.spec.data.missing, "train").corrupt
         if corrupt is not None:  # first of all: what else changes an input sees it as a user of the data would
             learner.transforms.insert(0, lambda batch: batch._replace(inputs=corrupt(batch.inputs)))
         optimization = self.spec.optimization
@@ -101,7 +103,7 @@ class Prepared:
 
     def resident(self, name: SplitName) -> ResidentSplit | None:
         """Return a split on the device, or None where the task has no such examples."""
-        splits = load_splits(self.spec.task, (name,))
+        splits = load_splits(self.spec.task, self.spec.data.missing, name)
         return ResidentSplit.place(splits[name], splits, self.device) if len(splits[name]) else None
 
     def build_loader(self, train: ResidentSplit) -> BlockLoader:
@@ -122,12 +124,28 @@ class Prepared:
 
 
 @functools.lru_cache(maxsize=8)
-def load_splits(task: Task, names: tuple[SplitName, ...]) -> Splits:
-    """Load splits once per process; the runs of a plan share them. Raise `UserError` when an input is not finite."""
+def load_splits(task: Task, missing: Missing | None, name: SplitName) -> Splits:
+    """Load a split once per process, its gaps dealt with; the runs of a plan share it.
+
+    Raises:
+        UserError: An input is not finite, or the task corrupts its inputs itself and is to have gaps too.
+    """
     with _reading(task):
-        splits = task.load(names)
+        splits = task.load([name])
+    if missing is not None and len(splits[name]):
+        if splits.corrupt is not None:
+            raise UserError(
+                f"data.missing_strategy={missing.strategy!r} cannot go with a task that corrupts its inputs itself, as "
+                f"{task.name!r} does in this setting. Take one of the two."
+            )
+        splits = _imputer(task, missing).apply(splits, name)
     check_finite(splits)
     return splits
+
+
+@functools.lru_cache(maxsize=4)
+def _imputer(task: Task, missing: Missing) -> Imputer:
+    return Imputer(missing, task.card(), task.load(TRAIN_ONLY)["train"])
 
 
 @functools.lru_cache(maxsize=8)
@@ -160,14 +178,11 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
         UserError: The pair does not fit, the data is missing, the budget or selection rule makes no sense, or this
             machine lacks the device. Nothing has been created then.
     """
+    spec.data.check()
     with _reading(spec.task):
-        card = spec.task.card()
-    reason = spec.family.misfit(card)
+        reason, card = spec.misfit(), spec.card()
     if reason is not None:
-        raise UserError(
-            f"The family {spec.family.name!r} cannot take on the task {spec.task.name!r}: {reason}. "
-            "`boltbench list` shows which pairs fit."
-        )
+        raise UserError(f"{reason} `boltbench list` shows which pairs fit.")
     needs_val = {
         "evaluation.selection='best-val'": spec.evaluation.selection == "best-val",
         "regularization.early_stopping": "early-stopping" in {r.name for r in spec.regularization.regularizers()},
@@ -181,6 +196,9 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
             )
     device = choose_device(execution)
     check_sharing(spec, execution, card)
+    num_train = len(load_splits(spec.task, spec.data.missing, "train")["train"])
+    if num_train < card.split_sizes["train"]:  # examples were dropped for what they lack
+        card = dataclasses.replace(card, split_sizes={**card.split_sizes, "train": num_train})
     per_epoch = steps_per_epoch(
         spec.data.num_used(card.split_sizes["train"]), spec.data.batch_size, drop_last=spec.data.drop_last
     )
@@ -196,8 +214,7 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
         total_steps=spec.budget.total_steps(per_epoch) if spec.trains else 0,
         parent=_parent(spec, runs),
     )
-    load_splits(spec.task, ("train",))
-    load_splits(spec.task, ("val",))
+    load_splits(spec.task, spec.data.missing, "val")
     if spec.evaluation.test:
         check_split(spec.task, "test")
     try:

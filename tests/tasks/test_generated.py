@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from suite.errors import UserError
+from suite.streams import CHUNK
 from suite.task import SPLIT_NAMES, SplitName
 from tasks.adding import Adding
 from tasks.associative_recall import AssociativeRecall
@@ -16,7 +17,7 @@ from tasks.copy_memory import CopyMemory
 from tasks.induction import Induction
 from tasks.listops import Listops
 from tasks.parity import Parity
-from tasks.sources.generated import CHUNK, Generated, Stream
+from tasks.sources.generated import Generated, Stream
 
 Kind = type[Generated]
 ALL: list[Kind] = [Adding, CopyMemory, Parity, Induction, AssociativeRecall, Listops]
