@@ -128,8 +128,11 @@ class RunSpec:
         card = self.task.card()
         reason = self.data.misfit(card)
         if reason is not None:
-            strategy = self.data.missing_strategy
-            return f"The task {self.task.name!r} cannot have data.missing_strategy={strategy!r}: {reason}."
+            rate, strategy = self.data.missing_rate, self.data.missing_strategy
+            return (
+                f"The task {self.task.name!r} cannot have data.missing_rate={rate} with "
+                f"data.missing_strategy={strategy!r}: {reason}."
+            )
         reason = self.family.misfit(self.data.card(card))
         if reason is not None:
             return f"The family {self.family.name!r} cannot take on the task {self.task.name!r}: {reason}."

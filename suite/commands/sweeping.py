@@ -170,7 +170,7 @@ def pairs_of_plan(name: str) -> list[Mapping[str, Any]]:
         merged = merge(cell.settings, {"task": cell.task, "family": cell.family})
         merged.pop("execution", None)
         spec = RunSpec.from_mapping(merged)
-        if spec.family.misfit(spec.task.card()) is None or cell.is_explicit:
+        if spec.misfit() is None or cell.is_explicit:
             pairs.append(merged)
     if not pairs:
         raise UserError(f"The plan {name!r} must hold at least one pair that fits, but holds none.")
@@ -222,7 +222,7 @@ class LineWatcher(Watcher):
         if not trial.is_over:
             return
         self._over[sweep.name] = self._over.get(sweep.name, 0) + 1
-        card = sweep.space.base.task.card()
+        card = sweep.space.base.card()
         is_best = False
         if trial.status == "completed" and trial.values:
             best = self._best.get(sweep.name)

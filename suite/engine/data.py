@@ -46,23 +46,17 @@ class Data(Settings):
         Unless("missing_rate", 0.0),
     ] = "completely-at-random"
     """Which are taken away: each by itself, by what is observed of the example, or one block per example."""
+    missing_nan: bool = False
+    """Take NaN in the data for missing values, which the strategy deals with; otherwise it is an error."""
     missing_strategy: Annotated[
-        Strategy | None, CategoricalDistribution(("drop", "mean", "median", "max", "forward", "indicator"))
-    ] = None
-    """What is done about missing values, those that are NaN in the data too; none takes them for an error."""
-
-    def check(self) -> None:
-        """Raise `UserError` where the settings do not go together."""
-        if self.missing_rate > 0 and self.missing_strategy is None:
-            raise UserError(
-                f"data.missing_rate={self.missing_rate} needs a data.missing_strategy: "
-                "drop, mean, median, max, forward or indicator."
-            )
+        Strategy, CategoricalDistribution(("drop", "mean", "median", "max", "forward", "indicator"))
+    ] = "mean"
+    """What is done about missing values: examples dropped, a statistic of train, the last value, or a channel more."""
 
     @property
     def missing(self) -> Missing | None:
-        """What is missing and what is done about it; None where nothing is to be."""
-        if self.missing_strategy is None:
+        """What is missing and what is done about it; None where nothing is."""
+        if self.missing_rate == 0 and not self.missing_nan:
             return None
         return Missing(self.missing_rate, self.missing_mechanism, self.missing_strategy)
 
@@ -242,5 +236,5 @@ def check_finite(splits: Splits) -> None:
                 bad = int((~finite).nonzero()[0])
                 raise UserError(
                     f"Inputs must be finite, but example {bad} of the {name} split holds NaN or infinity "
-                    f"({int((~finite).sum())} examples in all). Mend the data, or take a data.missing_strategy for NaN."
+                    f"({int((~finite).sum())} examples in all). Mend the data, or set data.missing_nan for NaN."
                 )

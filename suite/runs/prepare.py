@@ -135,7 +135,7 @@ def load_splits(task: Task, missing: Missing | None, name: SplitName) -> Splits:
     if missing is not None and len(splits[name]):
         if splits.corrupt is not None:
             raise UserError(
-                f"data.missing_strategy={missing.strategy!r} cannot go with a task that corrupts its inputs itself, as "
+                f"data.missing_rate={missing.rate} cannot go with a task that corrupts its inputs itself, as "
                 f"{task.name!r} does in this setting. Take one of the two."
             )
         splits = _imputer(task, missing).apply(splits, name)
@@ -178,7 +178,6 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
         UserError: The pair does not fit, the data is missing, the budget or selection rule makes no sense, or this
             machine lacks the device. Nothing has been created then.
     """
-    spec.data.check()
     with _reading(spec.task):
         reason, card = spec.misfit(), spec.card()
     if reason is not None:

@@ -35,7 +35,7 @@ def describe_run(
         is_deterministic: Whether deterministic algorithms were on.
         environment: The fingerprint, or None of a run that never began.
     """
-    card = spec.task.card()
+    card = spec.card()
     same_place = environment is not None and not environment["earlier_environment_ids"]
     return {
         "schema": SCHEMA,
@@ -84,7 +84,7 @@ def give_up(spec: RunSpec, folder: RunFolder, spec_yaml: str, *, status: str, me
         assert (folder.path / SPEC).is_file()
         result = {"status": status, "message": message, "scores": {}}
         environment = folder.environment()
-        hashed = {"data_sha256": spec.task.card().sha256, "code_sha256": code_sha256(spec)}
+        hashed = {"data_sha256": spec.card().sha256, "code_sha256": code_sha256(spec)}
         ids = spec.run_id(**hashed), spec.config_id(**hashed)
         record = describe_run(spec, folder, result, ids=ids, is_deterministic=True, environment=environment)
         write_text(folder.path / RESULT, sealed(record))

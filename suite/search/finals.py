@@ -30,7 +30,7 @@ class Finals:
 
     def __init__(self, sweep: Sweep, trials: Sequence[Trial]) -> None:
         self.sweep, self.trials = sweep, trials
-        self.winner = best(trials, sweep.space.base.task.card().direction)
+        self.winner = best(trials, sweep.space.base.card().direction)
         self.seeds = fresh_seeds(sweep, len(trials))
         self._specs: dict[str, RunSpec] = {}
         if self.winner is not None:
@@ -65,7 +65,7 @@ class Finals:
 
     def summary(self) -> dict[str, Any]:
         """Return what came of the study, as its result.json holds it."""
-        card = self.sweep.space.base.task.card()
+        card = self.sweep.space.base.card()
         winner = self.winner
         groups = {role: self._group(role, f"val/{card.metric}") for role in self._specs}
         description = self.sweep.folder.description()

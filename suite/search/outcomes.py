@@ -22,7 +22,7 @@ def give_up_run(payload: Mapping[str, Any], mapping: Mapping[str, Any], *, statu
         spec = RunSpec.from_mapping(mapping)
     except UserError:
         return None
-    run_id = spec.run_id(data_sha256=spec.task.card().sha256, code_sha256=code_sha256(spec))
+    run_id = spec.run_id(data_sha256=spec.card().sha256, code_sha256=code_sha256(spec))
     folder = RunFolder(Path(payload["root"]) / "runs" / run_id)
     text = yaml.safe_dump({**spec.to_mapping(), "execution": dict(payload["execution"])}, sort_keys=False)
     folder.path.mkdir(parents=True, exist_ok=True)

@@ -196,7 +196,7 @@ def run_sweeps(
 
 def _stage(sweep: Sweep, tracking: Tracking, watcher: Watcher, how: How) -> _Stage:
     settings = sweep.settings
-    card = sweep.space.base.task.card()
+    card = sweep.space.base.card()
     directions = [card.direction, *["minimize"] * (len(settings.objectives) - 1)]
 
     def on_change(trial: Trial) -> None:

@@ -144,7 +144,7 @@ def _with(base: RunSpec, values: Mapping[str, Any]) -> RunSpec:
 
 def _misfit(base: RunSpec, field: Field, regularizer: type[Regularizer] | None) -> str | None:
     """Return why a field, perhaps the strength of a regulariser, cannot do anything here, or None."""
-    card = base.task.card()
+    card = base.card()
     for need in field.needs_on_card:
         if not need.holds(card):
             return f"it counts only on tasks {'with' if need.present else 'without'} a {need.attribute}."
@@ -188,7 +188,7 @@ def _choice_misfit(base: RunSpec, field: Field, choice: Scalar) -> str | None:
         family = dataclasses.replace(base.family, **{field.name: choice})
     except UserError:  # it does not go with the other defaults, and may with other points of the space
         return None
-    return family.misfit(base.task.card())
+    return family.misfit(base.card())
 
 
 def _with_conditions(

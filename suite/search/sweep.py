@@ -68,7 +68,7 @@ class Sweep:
     def describe(self) -> dict[str, Any]:
         """Return what the study is, as study.yaml holds it."""
         settings, base = self.settings, self.space.base
-        card = base.task.card()
+        card = base.card()
         objectives = [{"name": f"val/{card.metric}", "direction": card.direction}]
         objectives += [{"name": name, "direction": "minimize"} for name in settings.objectives[1:]]
         execution = {key: getattr(self.execution, key) for key in ("device", "threads", "deterministic")}
@@ -181,7 +181,7 @@ def check(sweep: Sweep) -> None:
             raise UserError(f"`{label.removeprefix('--')} >= 1` must hold, but got {label} {value}.")
     if settings.final_seeds < 0:
         raise UserError(f"`final-seeds >= 0` must hold, but got --final-seeds {settings.final_seeds}.")
-    if sweep.space.base.task.card().split_sizes["val"] == 0:
+    if sweep.space.base.card().split_sizes["val"] == 0:
         raise UserError(
             f"A search chooses on val, but the task {sweep.space.base.task.name!r} has no val split in this setting."
         )
@@ -294,5 +294,5 @@ def write_best(sweep: Sweep, spec: RunSpec) -> None:
 
 def run_folder(sweep: Sweep, spec: RunSpec) -> RunFolder:
     """Return the folder of an ordinary run of this sweep."""
-    card = spec.task.card()
+    card = spec.card()
     return RunFolder(sweep.store.runs / spec.run_id(data_sha256=card.sha256, code_sha256=code_sha256(spec)))

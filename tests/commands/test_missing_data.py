@@ -18,13 +18,14 @@ def test_strategies_share_a_table_that_says_what_is_missing_and_whole_data_has_i
     results = [folder.result() or {} for folder in front.folders()]
     assert {result["status"] for result in results} == {"completed"}
     assert len({result["data_sha256"] for result in results}) == 2
-    sizes = {result["spec"]["data"]["missing_strategy"]: result["cost"]["num_parameters"] for result in results}
-    assert sizes == {None: 650, "mean": 650, "forward": 650, "indicator": 1290}
+    gaps = [result for result in results if result["spec"]["data"]["missing_rate"]]
+    sizes = {result["spec"]["data"]["missing_strategy"]: result["cost"]["num_parameters"] for result in gaps}
+    assert sizes == {"mean": 650, "forward": 650, "indicator": 1290}
     out = front("leaderboard").out
     assert "digits(missing_rate=0.3): test accuracy" in out
     assert "digits: test accuracy" in out
     table = front("leaderboard", "--task", "digits(missing_rate=0.3)", "--format", "csv").out
-    assert table.count("data.missing_strategy=") == 3
+    assert table.count("data.missing_strategy=") == 2
     assert "data.missing_rate" not in table
 
 
@@ -49,7 +50,6 @@ def test_dropping_examples_shortens_the_epoch(front: Front) -> None:
     ("words", "named"),
     [
         (("digits", "mlp", "--data.missing_rate", "1"), ("`0 <= missing_rate < 1` must hold", "data.missing_rate=1")),
-        (("digits", "mlp", "--data.missing_rate", "0.2"), ("data.missing_strategy", "indicator")),
         (("digits", "mlp", *GAPS, "drop"), ("'drop' must leave training examples", "each of the 1257", "of 64 values")),
         (("digits", "mlp", "--data.missing_mechanism", "blocks", *GAPS, "drop"), ("'drop' must leave",)),
         (("listops", "mlp", *GAPS, "mean"), ("'listops'", "inputs are tokens")),
@@ -102,16 +102,16 @@ class Holes(Mnist1d):
 '''
 
 
-def test_data_with_nan_is_refused_and_served_under_a_strategy(front: Front, tmp_path: Path) -> None:
+def test_data_with_nan_is_refused_unless_it_stands_for_missing_values(front: Front, tmp_path: Path) -> None:
     (tmp_path / "holes.py").write_text(PLUGIN)
     words = ("run", "holes", "linear", "--plugin", tmp_path / "holes.py", *QUICK)
     try:
         outcome = front(*words)
         assert outcome.code == 2
         assert "holds NaN or infinity (720 examples in all)" in outcome.err
-        assert "data.missing_strategy" in outcome.err
+        assert "data.missing_nan" in outcome.err
         assert front.folders() == []
-        assert front(*words, "--data.missing_strategy", "forward").code == 0
+        assert front(*words, "--data.missing_nan", "true", "--data.missing_strategy", "forward").code == 0
         assert front.result()["status"] == "completed"
     finally:
         TASKS.remove("holes")
@@ -143,3 +143,14 @@ def test_every_task_of_real_inputs_can_have_gaps_and_no_other() -> None:
             assert dataclasses.replace(spec.card(), sha256="", ceiling=None, ceiling_reason="") == dataclasses.replace(
                 card, sha256="", ceiling=None, ceiling_reason=""
             )
+
+
+def test_strategies_are_searched_like_any_other_field(front: Front) -> None:
+    short = ("--budget.steps", "6", "--workers", "inline", "--sampler", "grid", "--trials", "2", "--final-seeds", "1")
+    space = ("--preset", "none", "--space.data.missing_strategy", "indicator,drop", "--data.missing_rate", "0.01")
+    outcome = front("sweep", "digits", "linear", *short, *space)
+    assert outcome.code == 0, outcome
+    results = [folder.result() or {} for folder in front.folders()]
+    assert {result["status"] for result in results} == {"completed"}
+    assert {result["spec"]["data"]["missing_strategy"] for result in results} == {"indicator", "drop", "mean"}
+    assert len({result["data_sha256"] for result in results}) == 1

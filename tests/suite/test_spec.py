@@ -150,9 +150,8 @@ def another_value(field: Any) -> Any:
     """Return a valid value that is not the default."""
     if isinstance(field.default, bool):
         return not field.default
-    for kind in (field.type, *getattr(field.type, "__args__", ())):
-        if hasattr(kind, "__args__") and isinstance(kind.__args__[0], str):
-            return next(choice for choice in kind.__args__ if choice != field.default)
+    if hasattr(field.type, "__args__") and isinstance(field.type.__args__[0], str):
+        return next(choice for choice in field.type.__args__ if choice != field.default)
     text = field.type_text()
     if text.startswith("list of"):
         return (7,)
