@@ -96,7 +96,7 @@ def open_source(folder: RunFolder, *, purpose: str) -> Source:
             f"{'does' if len(damaged) == 1 else 'do'} not. `boltbench run --force` makes the run anew."
         )
     spec, _ = read_spec(folder)
-    source = Source(folder, spec, spec.task.card(), result)
+    source = Source(folder, spec, spec.card(), result)
     reason = spec.family.misfit(source.card)
     if reason is not None:
         raise UserError(f"{folder.run_id!r} cannot be {purpose}: its family {spec.family.name!r} {reason}.")
