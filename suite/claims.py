@@ -61,7 +61,7 @@ class Resolved:
 
 def run_id(spec: RunSpec) -> str:
     """Return the id of a spec's run under the present code, without loading its data."""
-    return spec.run_id(data_sha256=spec.task.card().sha256, code_sha256=code_sha256(spec))
+    return spec.run_id(data_sha256=spec.card().sha256, code_sha256=code_sha256(spec))
 
 
 def read_claims(path: Path) -> list[Claim]:
@@ -132,7 +132,7 @@ def resolve(claim: Claim, seeds: str | None = None) -> Resolved:
 
 def _specs(setup: Mapping[str, Any], seeds: Sequence[int]) -> tuple[RunSpec, ...]:
     spec = RunSpec.from_mapping(setup)
-    reason = spec.family.misfit(spec.task.card())
+    reason = spec.family.misfit(spec.card())
     if reason is not None:
         raise UserError(f"the family {spec.family.name!r} cannot take on the task {spec.task.name!r}: {reason}")
     return tuple(spec.with_seed(seed) for seed in seeds)
