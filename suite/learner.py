@@ -86,6 +86,10 @@ class Learner(lightning.LightningModule, ABC):
         """
         return {}
 
+    def final_scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Return further such scores that are too dear for every validation; asked for once, at the end of a run."""
+        return {}
+
     def configure(
         self,
         *,

@@ -16,6 +16,7 @@ Score = Callable[[Tensor, Tensor], dict[str, float]]
 """(predictions, targets) of a whole split -> scores by name."""
 
 if TYPE_CHECKING:
+    from suite.batch import Batch
     from suite.engine.data import ResidentSplit
     from suite.learner import Learner
 
@@ -38,7 +39,7 @@ class Evaluation(Settings):
 
 @torch.no_grad()
 def evaluate(
-    learner: Learner, split: ResidentSplit, *, batch_size: int, score: Score, noise_seed: int
+    learner: Learner, split: ResidentSplit, *, batch_size: int, score: Score, noise_seed: int, is_final: bool = False
 ) -> tuple[dict[str, float], Tensor]:
     """Return the scores of ``learner`` on ``split`` and its predictions, leaving its mode as it was.
 
@@ -50,20 +51,33 @@ def evaluate(
         batch_size: Examples predicted at once.
         score: (predictions, targets) of the whole split -> scores by name; it reads the device once.
         noise_seed: Seeds what predictions draw: samples of a generator are the same at every evaluation.
+        is_final: Whether this is the end of a run, where a learner gives also the scores that are dear.
     """
     was_training = learner.training
     learner.eval()
     seed_torch(noise_seed)
     try:
         with learner.averaged():
-            batches = [
-                (learner.predict(batch), batch.targets, learner.scores(batch)) for batch in split.batches(batch_size)
-            ]
+            # Predictions first: what scores draw must not change the samples of a generator.
+            batches = [(learner.predict(batch), batch.targets) for batch in split.batches(batch_size)]
+            own = _means(learner.scores, split, batch_size)
+            if is_final:
+                own |= _means(learner.final_scores, split, batch_size)
     finally:
         learner.train(was_training)
-    predictions = torch.cat([predicted for predicted, _, _ in batches])
-    scores = score(predictions.float(), torch.cat([targets for _, targets, _ in batches]))
-    for name in batches[0][2]:
-        assert name not in scores, f"{name} is the name of a metric of the task"
-        scores[name] = float(torch.cat([own[name] for _, _, own in batches]).double().mean())
-    return scores, predictions
+    predictions = torch.cat([predicted for predicted, _ in batches])
+    scores = score(predictions.float(), torch.cat([targets for _, targets in batches]))
+    assert not {*scores} & {*own}, f"{own} must not hold a metric of the task"
+    return scores | own, predictions
+
+
+def _means(scores: Callable[[Batch], dict[str, Tensor]], split: ResidentSplit, batch_size: int) -> dict[str, float]:
+    """Return the mean over ``split`` of each score that a learner gives per example."""
+    found: dict[str, list[Tensor]] = {}
+    for batch in split.batches(batch_size):
+        of_batch = scores(batch)
+        if not of_batch:
+            break
+        for name, values in of_batch.items():
+            found.setdefault(name, []).append(values)
+    return {name: float(torch.cat(values).double().mean()) for name, values in found.items()}

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from suite.batch import Batch
 from suite.families.autoencoder import Coder, Decoder, Encoder
-from suite.fields import Bounds, FloatDistribution
+from suite.fields import Bounds, FloatDistribution, IntDistribution
 from suite.learner import Learner
-from suite.task import Card
+from suite.task import Card, Objective
 
-SAMPLES_AT_ONCE = 64
-"""Importance samples decoded at once; it changes memory, and which noise a sample gets, but no distribution."""
+VALUES_AT_ONCE = 2**22
+"""Values decoded at once by importance sampling; it changes memory, and which noise a sample gets, but no
+distribution."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,20 +24,28 @@ class VAE(Coder):
     """A code drawn from a Gaussian that the encoder gives, and a prior that it must not stray from.
 
     Its total loss is the negative ELBO per value, in nats: a constant factor aside the paper's, so that learning rates
-    and penalties mean the same for small and large inputs. Predictions are reconstructions from the mean code. Trained
-    on corrupted inputs, the encoder sees those and the likelihood is that of the clean ones. The score ``elbo`` is in
-    nats per example.
+    and penalties mean the same for small and large inputs. Predictions are reconstructions from the mean code, or
+    decoded draws from the prior where the task is to generate. Trained on corrupted inputs, the encoder sees those and
+    the likelihood is that of the clean ones.
 
-    Reference: Kingma and Welling, 2014, arXiv:1312.6114; Higgins et al., 2017, ICLR (beta); Burda et al., 2016,
-    arXiv:1509.00519 (`VAELearner.log_likelihood`).
+    The score ``elbo``, and ``log-likelihood`` at the end of a run, are in nats per example, over values as the model
+    sees them. Both are lower bounds of the log-likelihood of the targets; the second is the tighter.
+
+    Reference: Kingma and Welling, 2014, arXiv:1312.6114; Higgins et al., 2017, ICLR (beta); Sønderby et al., 2016,
+    arXiv:1602.02282 (warm-up); Burda et al., 2016, arXiv:1509.00519 (`VAELearner.log_likelihood`).
     Differs from the paper: one variance serves all output values, learned by default (Rybkin et al., 2021,
     arXiv:2006.13202), where the first has one per value from the decoder.
     """
 
     name: ClassVar[str] = "vae"
+    objectives: ClassVar[frozenset[Objective]] = frozenset({"squared-error", "generation"})
 
     beta: Annotated[float, Bounds(low=0), FloatDistribution(0.1, 10.0, log=True)] = 1.0
     """Weight of the divergence from the prior; 1 is the ELBO."""
+    beta_warmup_steps: Annotated[int, Bounds(low=0), IntDistribution(0, 5000)] = 0
+    """Steps over which that weight grows from nearly 0 to ``beta``, in a straight line; 0 is none."""
+    likelihood_samples: Annotated[int, Bounds(low=0)] = 64
+    """Importance samples per example for the score ``log-likelihood``; 0 leaves it out."""
     output_std: Annotated[float | None, Bounds(low=0, open_low=True), FloatDistribution(0.01, 1.0, log=True)] = None
     """Standard deviation of the likelihood, in the units of the targets; none learns it."""
 
@@ -49,18 +58,28 @@ class VAELearner(Learner):
     """Encoder, reparametrised sample, decoder."""
 
     beta: Tensor
+    warmth: Tensor
+    """Share of ``beta`` that counts at this step."""
     log_std: Tensor
 
     def __init__(self, card: Card, settings: VAE) -> None:
         super().__init__(card)
-        self.code_size = settings.code_size
+        self.code_size, self.likelihood_samples = settings.code_size, settings.likelihood_samples
+        self.warmup_steps = settings.beta_warmup_steps
         self.encoder = Encoder(card, settings, 2 * settings.code_size)
         self.decoder = Decoder(card, settings)
         self.register_buffer("beta", torch.tensor(settings.beta), persistent=False)
+        self.register_buffer("warmth", torch.ones(()), persistent=False)
+        if settings.beta_warmup_steps:
+            self.before_step.append(self.warm_up)
         if settings.output_std is None:
             self.log_std = nn.Parameter(torch.zeros(()))
         else:
             self.register_buffer("log_std", torch.tensor(math.log(settings.output_std)), persistent=False)
+
+    def warm_up(self, step: int) -> None:
+        """Let the divergence count a little more than at the step before."""
+        self.warmth.fill_(min(1.0, (step + 1) / self.warmup_steps))
 
     def encode(self, inputs: Float[Tensor, "batch *shape"]) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the codes, each (batch, code)."""
@@ -77,7 +96,7 @@ class VAELearner(Learner):
             other = -self.log_density(outputs, batch.other_targets).mean()
             reconstruction = batch.share * reconstruction + (1 - batch.share) * other
         kl = divergence(mean, log_variance).mean() / self.card.num_outputs
-        return {"total": reconstruction + self.beta * kl, "reconstruction": reconstruction, "kl": kl}
+        return {"total": reconstruction + self.warmth * self.beta * kl, "reconstruction": reconstruction, "kl": kl}
 
     def log_density(self, means: Float[Tensor, "*shape"], values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Return the log-density of each value under the likelihood around its mean."""
@@ -85,7 +104,9 @@ class VAELearner(Learner):
         return -0.5 * (squares + math.log(2 * math.pi)) - self.log_std
 
     def predict(self, batch: Batch) -> Tensor:
-        """Return the reconstructions from the mean codes, without drawing anything."""
+        """Return reconstructions from the mean codes, or one sample per example where the task is to generate."""
+        if self.card.objective == "generation":
+            return self.sample(len(batch.targets))
         reconstructions: Tensor = self.decoder(self.encode(batch.inputs)[0])
         return reconstructions
 
@@ -102,22 +123,40 @@ class VAELearner(Learner):
         samples: Tensor = self.decoder(torch.randn(num, self.code_size, device=self.log_std.device))
         return samples
 
-    @torch.no_grad()
-    def log_likelihood(self, inputs: Float[Tensor, "batch *shape"], num_samples: int) -> Float[Tensor, " batch"]:
-        """Return a lower bound of each input's log-likelihood in nats, tight as ``num_samples`` grows.
+    def final_scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the tighter bound of each target's log-likelihood in nats, unless no samples are to be spent on it."""
+        if not self.likelihood_samples:
+            return {}
+        return {"log-likelihood": self.log_likelihood(batch.inputs, self.likelihood_samples, batch.targets)}
 
-        Importance sampling with the encoder as proposal: ``log mean_k p(x, z_k) / q(z_k | x)``. With one sample it is a
-        draw of the ELBO. Draws from torch's generator.
+    @torch.no_grad()
+    def log_likelihood(
+        self,
+        inputs: Float[Tensor, "batch *shape"],
+        num_samples: int,
+        targets: Float[Tensor, "batch *shape"] | None = None,
+    ) -> Float[Tensor, " batch"]:
+        """Return a lower bound of each target's log-likelihood in nats, tight as ``num_samples`` grows.
+
+        Importance sampling with the encoder as proposal: ``log mean_k p(target, z_k) / q(z_k | input)``. With one
+        sample it is a draw of the ELBO. Draws from torch's generator.
+
+        Args:
+            inputs: What the encoder sees.
+            num_samples: Codes drawn for each example.
+            targets: What the likelihood is that of; none is the inputs.
         """
         assert num_samples >= 1, "an estimate needs a sample"
+        targets = inputs if targets is None else targets
         mean, log_variance = self.encode(inputs)
+        at_once = max(1, VALUES_AT_ONCE // targets.numel())
         pieces = []
-        for start in range(0, num_samples, SAMPLES_AT_ONCE):
-            count = min(SAMPLES_AT_ONCE, num_samples - start)
+        for start in range(0, num_samples, at_once):
+            count = min(at_once, num_samples - start)
             noise = torch.randn(count, *mean.shape, dtype=mean.dtype, device=mean.device)
             codes = mean + noise * (log_variance / 2).exp()
-            outputs = self.decoder(codes.flatten(0, 1)).unflatten(0, (count, len(inputs)))
-            likelihood = self.log_density(outputs, inputs.expand_as(outputs)).flatten(2).sum(dim=2)
+            outputs = self.decoder(codes.flatten(0, 1)).unflatten(0, (count, len(targets)))
+            likelihood = self.log_density(outputs, targets.expand_as(outputs)).flatten(2).sum(dim=2)
             # The constants of prior and proposal cancel.
             prior, proposal = -0.5 * codes.square(), -0.5 * (noise.square() + log_variance)
             pieces.append(likelihood + (prior - proposal).sum(dim=2))

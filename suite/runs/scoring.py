@@ -36,7 +36,7 @@ def score(
     The test split is read here, once; a trial of a search never reads it.
     """
     spec = prepared.spec
-    how: dict[str, Any] = {"batch_size": spec.evaluation.batch_size, "score": spec.task.score}
+    how: dict[str, Any] = {"batch_size": spec.evaluation.batch_size, "score": spec.task.score, "is_final": True}
     compression: dict[str, Any] | None = None
     if spec.compression is None:
         learner.to(prepared.device)  # Lightning leaves a GPU's learner on the CPU

@@ -78,7 +78,9 @@ class ToyTask(Task):
             if self.is_causal:
                 targets = inputs.roll(-1, dims=1)
                 targets[:, -1] = NO_TARGET
-            if self.is_generation:
+            if self.is_generation and self.stored_dtype == torch.uint8:
+                targets = inputs
+            elif self.is_generation:
                 inputs = targets = inputs + _whole(generator, inputs.shape, 63) / 1024
             found[name] = Split(inputs, targets)
         wanted: dict[SplitName, Split] = {name: found[name] for name in SPLIT_NAMES if name in splits}
@@ -194,6 +196,19 @@ class ToyPoints(ToyTask):
     sha256: ClassVar[str] = "d4d44e2574058c6c6403c859e11204120390bceb0dddccd0a11a17facf045f92"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ToyPictures(ToyTask):
+    """Pictures of 8x8 pixels, stored as bytes, to be generated."""
+
+    name: ClassVar[str] = "toy-pictures"
+    kind: ClassVar[Kind] = "generation"
+    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
+    output_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
+    is_generation: ClassVar[bool] = True
+    stored_dtype: ClassVar[torch.dtype] = torch.uint8
+    sha256: ClassVar[str] = "433b27b7be9dff73db39d7df6d595680d7cff598f4880af3f3683b2129ae235e"
+
+
 TOYS: list[Any] = [
     ToyVector,
     ToySignal,
@@ -203,4 +218,5 @@ TOYS: list[Any] = [
     ToyTokens,
     ToyText,
     ToyPoints,
+    ToyPictures,
 ]

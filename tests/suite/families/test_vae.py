@@ -1,15 +1,25 @@
 """VAE: its losses against torch's distributions, and the likelihood of linear-Gaussian data."""
 
+import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
 from suite.batch import Batch
+from suite.engine.devices import Execution
 from suite.families.autoencoder import Autoencoder
 from suite.families.vae import VAE, VAELearner, divergence
 from suite.learner import Learner
+from suite.runs.execute import execute
+from suite.runs.folder import RunFolder
+from suite.runs.metrics_log import read_curves
+from suite.runs.prepare import prepare
+from suite.spec import RunSpec
 from suite.task import Card
 from tasks.digits_reconstruction import DigitsReconstruction
 from tasks.linear_gaussian import LinearGaussian, optimal_log_likelihood
@@ -115,6 +125,78 @@ def test_more_importance_samples_bring_the_bound_nearer_to_the_likelihood() -> N
     bounds = [learner.log_likelihood(inputs, count).mean().item() for count in (1, 10, 2000)]
     assert bounds[0] < bounds[1] < exact + 0.02
     assert bounds[2] == pytest.approx(exact, abs=0.02)
+
+
+def test_with_corrupted_inputs_the_bound_is_that_of_the_clean_targets(card: Card) -> None:
+    """One sample is a draw of the ELBO, whose mean `losses` estimates too; more of them come nearer."""
+    learner = VAE(output_std=0.3, code_size=3).build(card)
+    inputs, targets = torch.rand(2, 4, 1, 8, 8)
+    many = [part.repeat(3000, 1, 1, 1) for part in (inputs, targets)]
+    torch.manual_seed(0)
+    with torch.no_grad():
+        elbo = -64 * learner.losses(Batch(*many))["total"].item()
+    one = learner.log_likelihood(many[0], 1, many[1]).mean().item()
+    assert one == pytest.approx(elbo, abs=0.3)
+    assert learner.log_likelihood(inputs, 3000, targets).mean().item() > one + 0.05
+
+
+def test_a_run_ends_with_both_bounds_and_spends_samples_on_the_tighter_one_then_only(
+    run_quickly: Callable[..., Any],
+) -> None:
+    mapping = {"task": {"name": "digits-reconstruction", "noise": 0.2}, "family": "vae"}
+    result, folder = run_quickly(mapping, steps=20)
+    for split in ("val", "test"):
+        assert result["scores"][f"{split}/log-likelihood"] > result["scores"][f"{split}/elbo"]
+    assert "likelihood" not in (folder.path / "metrics.jsonl").read_text()
+    quiet, _ = run_quickly({**mapping, "family": {"name": "vae", "likelihood_samples": 0}}, steps=20)
+    others = {name: value for name, value in result["scores"].items() if not name.endswith("log-likelihood")}
+    assert quiet["scores"] == others
+
+
+def warming_run(steps: int, folder: Path, **family: Any) -> tuple[Any, Any]:
+    mapping = {
+        "task": {"name": "ring", "num_train": 400},
+        "family": {"name": "vae", "hidden": [16], "code_size": 2, **family},
+        "budget": {"steps": steps},
+        "data": {"batch_size": 50},
+        "evaluation": {"every_steps": 5},
+        "optimization": {"schedule": "cosine"},
+        "regularization": {"weight_averaging": 0.9},
+    }
+    run = prepare(RunSpec.from_mapping(mapping), Execution(device="cpu", block_steps=2))
+    return run, RunFolder(folder)
+
+
+def test_the_divergence_warms_up_in_a_straight_line(tmp_path: Path) -> None:
+    run, folder = warming_run(12, tmp_path / "run", beta=3.0, beta_warmup_steps=8)
+    assert execute(run, folder)[0]["status"] == "completed"
+    curves = read_curves(folder.path / "metrics.jsonl").steps
+    for step, (total, fit, kl) in enumerate(
+        zip(curves["train/loss"], curves["train/reconstruction"], curves["train/kl"], strict=True), start=1
+    ):
+        assert total == pytest.approx(fit + 3 * min(1, step / 8) * kl, rel=1e-5)
+
+
+def test_a_run_cut_off_while_it_warms_up_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    run, folder = warming_run(12, tmp_path / "whole", beta_warmup_steps=10)
+    whole, _ = execute(run, folder)
+    asked = iter([False, True])
+    cut = RunFolder(tmp_path / "cut")
+    first, _ = execute(run, cut, should_stop=lambda: next(asked))
+    assert (first["status"], first["cost"]["steps"]) == ("interrupted", 4)
+    resumed, _ = execute(run, cut)
+    assert whole["status"] == resumed["status"] == "completed"
+    assert resumed["digests"] == whole["digests"]
+    assert resumed["scores"] == whole["scores"]
+
+
+def test_where_the_task_is_to_generate_predictions_are_decoded_draws_from_the_prior(card: Card) -> None:
+    learner = VAE(code_size=3).build(dataclasses.replace(card, objective="generation")).eval()
+    examples = torch.rand(6, 1, 8, 8)
+    torch.manual_seed(5)
+    samples = learner.predict(Batch(examples, examples))
+    torch.manual_seed(5)
+    assert torch.equal(samples, learner.decoder(torch.randn(6, 3)))
 
 
 def test_elbo_and_likelihood_of_a_linear_vae_come_near_the_closed_form() -> None:
