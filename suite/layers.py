@@ -1,5 +1,8 @@
 """Layers that families share and regularisers act on."""
 
+import math
+from collections.abc import Sequence as Many
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -126,6 +129,14 @@ class Sequence(nn.Module):
         if inputs.ndim == 3:
             return inputs.transpose(1, 2)
         return inputs.transpose(1, 2).flatten(2)
+
+
+def halved_shapes(shape: tuple[int, ...], channels: Many[int]) -> list[tuple[int, ...]]:
+    """Return ``shape``, (channels, *sizes), and that after each stage of stride 2, sizes rounded up."""
+    shapes = [shape]
+    for count in channels:
+        shapes.append((count, *(math.ceil(size / 2) for size in shapes[-1][1:])))
+    return shapes
 
 
 class Patches(nn.Module):

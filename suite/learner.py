@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 from suite.batch import Batch, Block
+from suite.errors import UserError
 from suite.seeds import seed_torch
 from suite.targets import NO_TARGET
 from suite.task import Card
@@ -269,6 +270,19 @@ class SupervisedLearner(Learner):
         """Return the outputs (logits for classification)."""
         outputs: Tensor = self(batch.inputs)
         return outputs
+
+
+class GenerativeLearner(Learner):
+    """A learner that generates what it was shown, changed examples included; so nothing may change them."""
+
+    def configure(self, **settings: Any) -> None:
+        """Set how this learner is optimised; refuse what changes examples."""
+        if self.transforms:
+            raise UserError(
+                "A generator learns what it is shown, so nothing may change the examples on their way, but this run "
+                "would. Leave augmentation, cutmix, input_noise and mixup off, and take a task without corruption."
+            )
+        super().configure(**settings)
 
 
 def bare_step(optimizer: torch.optim.Optimizer) -> Callable[[], object]:

@@ -51,6 +51,9 @@ class Card:
     """Shape of one input: (features,), (channels, length) or (channels, height, width); (length,) for tokens."""
     output_shape: tuple[int, ...]
     """Shape of one prediction: (classes,), or (positions, classes) where every position has an answer."""
+    value_range: tuple[float, float] | None = None
+    """Smallest and largest value that an example to be generated can have, as learners see it; None where there is no
+    such bound."""
     vocabulary: int | None = None
     """Number of different tokens, where inputs are tokens (integers below it); None where they are real numbers."""
     is_causal: bool = False
@@ -189,6 +192,13 @@ class Task(Settings, ABC):
         """
         card = self.card()
         return {"floor": card.floor} | ({} if card.ceiling is None else {"ceiling": card.ceiling})
+
+    def scorer_sha256(self) -> str | None:
+        """Return the digest of what scores rest on beside data and code, such as a network trained for the purpose.
+
+        Asked for before a run starts, and the place to make such a thing. None where there is none.
+        """
+        return None
 
     def digest(self) -> str:
         """Load everything and return the digest of what was found, to be compared with ``card().sha256``."""

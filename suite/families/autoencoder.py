@@ -13,7 +13,7 @@ from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, When
-from suite.layers import Dropout, activation
+from suite.layers import Dropout, activation, halved_shapes
 from suite.learner import SupervisedLearner
 from suite.task import Card, Objective
 
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
                 width = following
         else:
             convolution = nn.Conv2d if len(card.input_shape) == 3 else nn.Conv1d
-            shapes = halved_shapes(card, settings)
+            shapes = halved_shapes(card.input_shape, settings.channels)
             for before, after in itertools.pairwise(shapes):
                 layers += [convolution(before[0], after[0], 3, stride=2, padding=1), nonlinearity(settings.activation)]
             layers += [nn.Flatten(), Dropout()]
@@ -136,7 +136,7 @@ class Decoder(nn.Module):
             layers += [nn.Linear(width, card.num_outputs), nn.Unflatten(1, card.output_shape)]
         else:
             convolution: Any = nn.ConvTranspose2d if len(card.input_shape) == 3 else nn.ConvTranspose1d
-            shapes = halved_shapes(card, settings)[::-1]
+            shapes = halved_shapes(card.input_shape, settings.channels)[::-1]
             layers += [nn.Linear(width, math.prod(shapes[0])), nonlinearity(settings.activation), Dropout()]
             layers.append(nn.Unflatten(1, shapes[0]))
             for before, after in itertools.pairwise(shapes):
@@ -159,14 +159,6 @@ class Decoder(nn.Module):
         """Return the reconstructions."""
         outputs: Tensor = self.layers(codes)
         return outputs
-
-
-def halved_shapes(card: Card, settings: Coder) -> list[tuple[int, ...]]:
-    """Return the input's shape and that after each convolution of stride 2, sizes rounded up."""
-    shapes = [card.input_shape]
-    for channels in settings.channels:
-        shapes.append((channels, *(math.ceil(size / 2) for size in shapes[-1][1:])))
-    return shapes
 
 
 def nonlinearity(name: str) -> nn.Module:

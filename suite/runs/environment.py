@@ -37,7 +37,8 @@ TOOLS = ("pandas", "optuna", "mlflow", "matplotlib", "rich")
 """Packages that only handle what is there."""
 CORE_SOURCES = (
     *("batch.py", "layers.py", "learner.py", "metrics.py", "seeds.py", "streams.py", "targets.py", "task.py"),
-    *("regularizer.py", "engine/*.py", "runs/prepare.py", "runs/execute.py", "runs/scoring.py"),
+    *("regularizer.py", "engine/*.py", "networks/*.py"),
+    *("runs/prepare.py", "runs/execute.py", "runs/scoring.py"),
 )
 """The files under suite/ that decide a result whatever the task and family."""
 
@@ -45,13 +46,21 @@ COMPRESSION_SOURCES = ("compressor.py", "weights.py", "probe.py", "runs/compress
 """The same for runs that compress another, and for those alone."""
 
 
-def fingerprint(spec: RunSpec, device: torch.device, *, data_sha256: str, num_devices: int = 1) -> dict[str, Any]:
+def fingerprint(
+    spec: RunSpec,
+    device: torch.device,
+    *,
+    data_sha256: str,
+    scorer_sha256: str | None = None,
+    num_devices: int = 1,
+) -> dict[str, Any]:
     """Return the environment of a run about to start: JSON values, grouped by whether they decide its bits."""
     decisive = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": package_versions((*PACKAGES, *(spec.compression.packages if spec.compression else ()))),
         "data_sha256": data_sha256,
+        "scorer_sha256": scorer_sha256,
         "code_sha256": code_sha256(spec),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),

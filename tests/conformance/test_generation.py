@@ -24,9 +24,10 @@ from suite.task import TASKS
 
 pytestmark = pytest.mark.usefixtures("registered_toys")
 
-STEPS = 150
-LARGEST_SHARE = 0.5
-"""Share of an untrained family's distance to the data that its samples must be brought to within the steps above."""
+STEPS = 200
+LARGEST_SHARE = 0.7
+"""Share of a distance to the data below which a family must bring its samples within the steps above: both of its own
+before the training, and of that of the mean example, which a family could learn to repeat."""
 
 
 def prepared_for(pair: tuple[str, str]) -> Prepared:
@@ -38,7 +39,9 @@ def prepared_for(pair: tuple[str, str]) -> Prepared:
         "family": pair[0],
         "budget": {"steps": STEPS},
         "data": {"batch_size": 96},
-        "optimization": {"lr": 3e-4, "beta1": 0.5},  # two players swing around each other under a higher beta1
+        # Two players swing around each other: less so under a low beta1, and less still on average.
+        "optimization": {"lr": 2e-3, "beta1": 0.5},
+        "regularization": {"weight_averaging": 0.95},
         "evaluation": {"selection": "last", "every_steps": STEPS},
     }
     return prepare(RunSpec.from_mapping(mapping), Execution(device="cpu", threads=1))
@@ -90,9 +93,10 @@ def test_losses_reach_every_parameter(pair: tuple[str, str]) -> None:
 def test_training_brings_samples_much_closer_to_the_data(pair: tuple[str, str], tmp_path: Path) -> None:
     prepared = prepared_for(pair)
     examples = resident(prepared).gather(slice(0, None))
-    before = energy_distance(sample(prepared.build_learner(), examples), examples.targets)
+    untrained = energy_distance(sample(prepared.build_learner(), examples), examples.targets)
+    constant = energy_distance(examples.targets.mean(dim=0, keepdim=True), examples.targets)
     folder = RunFolder(tmp_path / "run")
     result, _ = execute(prepared, folder)
     assert result["status"] == "completed", result["message"]
     samples = torch.from_numpy(np.load(folder.path / "predictions.npz")["predictions"])
-    assert energy_distance(samples, examples.targets) < LARGEST_SHARE * before
+    assert energy_distance(samples, examples.targets) < LARGEST_SHARE * min(untrained, constant)

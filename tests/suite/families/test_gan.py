@@ -15,12 +15,14 @@ from suite.batch import Batch
 from suite.engine.devices import Execution
 from suite.engine.evaluation import evaluate
 from suite.errors import UserError
-from suite.families.gan import GAN, GANLearner, Loss, Maxout
+from suite.families.gan import GAN, GANLearner, Loss
 from suite.layers import count_parameters
+from suite.networks.players import Maxout
 from suite.runs.execute import execute
 from suite.runs.folder import RunFolder
 from suite.runs.prepare import Prepared, prepare
 from suite.spec import RunSpec
+from suite.task import Card, Task
 from tasks.ring import Ring
 
 SMALL = {"generator_width": 16, "generator_layers": 2, "discriminator_width": 8, "discriminator_layers": 2}
@@ -192,6 +194,71 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(tmp_path: Path, family:
     assert resumed["digests"] == whole["digests"]
 
 
+PICTURES: dict[str, Any] = {"data": {"batch_size": 50}, "evaluation": {"every_steps": 3, "selection": "last"}}
+
+
+def picture_learner(card: Card, **settings: Any) -> GANLearner:
+    torch.manual_seed(0)
+    return GAN(**{"channels": (4, 8), "latent_size": 5, **settings}).build(card)
+
+
+@pytest.fixture
+def picture_card(toys: dict[str, type[Task]]) -> Card:
+    return dataclasses.replace(toys["toy-pictures"]().card(), value_range=(-1.0, 1.0))
+
+
+def test_a_pack_of_pictures_lies_side_by_side_in_the_channels(picture_card: Card) -> None:
+    learner = picture_learner(picture_card, packing=3)
+    pictures = torch.randn(7, 1, 8, 8)
+    packs = learner.packs(Batch(pictures, pictures))
+    assert packs.shape == (3, 3, 8, 8)
+    assert torch.equal(packs[1, 2], pictures[5, 0])
+    assert torch.equal(packs[2, :, 0, 0], torch.cat([pictures[6:], pictures[:2]])[:, 0, 0, 0])
+    samples = learner.sample_packs(Batch(pictures, pictures))
+    assert samples.shape == (3, 3, 8, 8)
+    assert learner.discriminator(samples).shape == (3, 1)
+
+
+def test_samples_stay_in_the_range_that_the_card_names(picture_card: Card) -> None:
+    pictures = torch.zeros(50, 1, 8, 8)
+    assert picture_learner(picture_card, init_std=1.0).eval().predict(Batch(pictures, pictures)).abs().max() <= 1
+    free = dataclasses.replace(picture_card, value_range=None)
+    assert picture_learner(free, init_std=1.0).eval().predict(Batch(pictures, pictures)).abs().max() > 1
+
+
+def test_the_penalty_on_pictures_takes_the_slope_over_all_pixels(picture_card: Card) -> None:
+    learner = picture_learner(picture_card, loss="wasserstein-gp", gradient_penalty=4.0)
+    linear = nn.Linear(64, 1, bias=False)
+    learner.discriminator = nn.Sequential(nn.Flatten(), linear)
+    real, samples = torch.randn(7, 1, 8, 8), torch.randn(9, 1, 8, 8)
+    slope = linear.weight.norm()
+    expected = linear(samples.flatten(1)).mean() - linear(real.flatten(1)).mean() + 4 * (slope - 1) ** 2
+    torch.testing.assert_close(learner.discriminator_loss(real, samples), expected)
+
+
+def test_spectral_norm_is_on_every_convolution_too(picture_card: Card) -> None:
+    learner = picture_learner(picture_card, loss="hinge")
+    layers = [module for module in learner.discriminator.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 3
+    assert all(hasattr(layer, "parametrizations") for layer in layers)
+
+
+@pytest.mark.usefixtures("registered_toys")
+@pytest.mark.parametrize(("loss", "packing"), [("non-saturating", 2), ("wasserstein-gp", 1), ("hinge", 2)])
+def test_runs_on_pictures_resume_bit_for_bit_with_their_averages(tmp_path: Path, loss: str, packing: int) -> None:
+    family = {"loss": loss, "packing": packing, "channels": [4, 8], "latent_size": 5}
+    groups = {**PICTURES, "budget": {"steps": 9}, "regularization": {"weight_averaging": 0.9}}
+    run = prepared(family, block_steps=3, task="toy-pictures", optimization={"schedule": "cosine"}, **groups)
+    whole, _ = execute(run, RunFolder(tmp_path / "whole"))
+    asked = iter([False, True])
+    cut = RunFolder(tmp_path / "cut")
+    first, _ = execute(run, cut, should_stop=lambda: next(asked))
+    assert (first["status"], first["cost"]["steps"]) == ("interrupted", 6)
+    resumed, _ = execute(run, cut)
+    assert whole["status"] == resumed["status"] == "completed"
+    assert resumed["digests"] == whole["digests"]
+
+
 @pytest.mark.parametrize("loss", get_args(Loss))
 def test_blocks_of_1_and_50_steps_give_the_same_bits(tmp_path: Path, loss: str) -> None:
     one, fifty = (
@@ -218,7 +285,9 @@ def test_the_losses_of_both_players_are_logged_and_add_up(
 
 
 def test_a_short_training_finds_modes_that_the_untrained_generator_misses(tmp_path: Path) -> None:
-    groups = {"optimization": {"lr": 1e-3, "beta1": 0.8}, "budget": {"steps": 600}, "evaluation": {"every_steps": 100}}
+    groups = {"optimization": {"lr": 1e-3, "beta1": 0.5}, "budget": {"steps": 600}, "evaluation": {"every_steps": 100}}
+    # The two swing around each other, and where they stand at one step is a matter of the last bit; their mean is not.
+    groups["regularization"] = {"weight_averaging": 0.98}
     sizes = {"generator_width": 64, "discriminator_width": 32}
     run = prepared(sizes, **groups)
     val = run.resident("val")
@@ -228,14 +297,19 @@ def test_a_short_training_finds_modes_that_the_untrained_generator_misses(tmp_pa
     )
     result, _ = execute(run, RunFolder(tmp_path / "run"))
     after = result["scores"]
-    assert after["val/modes"] >= before["modes"] + 4
-    assert after["val/reverse-kl"] < 0.5 * before["reverse-kl"]
-    assert after["val/total-variation"] < 0.8 * before["total-variation"]
+    assert before["modes"] < 4
+    assert after["val/modes"] == 8
+    assert after["val/reverse-kl"] < 0.1 * before["reverse-kl"]
+    assert after["val/total-variation"] < 0.5 * before["total-variation"]
 
 
-def test_pictures_are_flat_vectors_and_tokens_are_refused() -> None:
+def test_pictures_have_convolutions_unless_they_are_to_be_flat_vectors_and_tokens_are_refused() -> None:
     picture = dataclasses.replace(Ring().card(), input_shape=(1, 4, 4), output_shape=(1, 4, 4))
-    learner = GAN(**SMALL).build(picture)
+    assert any(isinstance(module, nn.Conv2d) for module in GAN().build(picture).modules())
+    assert "too small to be halved 3 times" in str(GAN(channels=(4, 4, 4)).misfit(picture))
+    assert "for its convolutions" in str(GAN(form="convolutional").misfit(Ring().card()))
+    learner = GAN(**SMALL, form="dense").build(picture)
+    assert not any(isinstance(module, nn.Conv2d) for module in learner.modules())
     assert learner.eval().predict(Batch(torch.zeros(3, 1, 4, 4), torch.zeros(3, 1, 4, 4))).shape == (3, 1, 4, 4)
     assert learner.losses(Batch(torch.zeros(3, 1, 4, 4), torch.zeros(3, 1, 4, 4)))["total"].isfinite()
     assert "tokens" in str(GAN().misfit(dataclasses.replace(picture, vocabulary=5)))

@@ -135,8 +135,9 @@ def test_with_corrupted_inputs_the_bound_is_that_of_the_clean_targets(card: Card
     torch.manual_seed(0)
     with torch.no_grad():
         elbo = -64 * learner.losses(Batch(*many))["total"].item()
+    torch.manual_seed(0)  # the same codes: only the divergence is an estimate in one and exact in the other
     one = learner.log_likelihood(many[0], 1, many[1]).mean().item()
-    assert one == pytest.approx(elbo, abs=0.3)
+    assert one == pytest.approx(elbo, abs=0.1)
     assert learner.log_likelihood(inputs, 3000, targets).mean().item() > one + 0.05
 
 
