@@ -11,6 +11,7 @@ import pandas as pd
 from results.errors import LeaderboardError
 from results.leaderboard import task_labels
 from results.report.across import across_view
+from results.report.claims import claims_view
 from results.report.page import render
 from results.report.palette import family_colours, line_colours
 from results.report.ranked import Ranked, drawn_rows, rank
@@ -64,6 +65,7 @@ def build_report(
         title=title,
         summary=summary_of(shown, ranked, views, sources),
         tasks=views,
+        claims=None if tasks is not None else claims_view(sources.verdicts),
         across=across_view(shown, sources.trials),
         footer="Made by Boltbench from run folders; needs no network and no other file.",
     )

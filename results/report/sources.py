@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from results.claims.verdicts import FOLDER as VERDICTS
+from results.claims.verdicts import read_verdicts
 from results.curves import read_curve
 from results.files import decode, read_bytes
 from results.tracking import is_tracking_uri
@@ -23,11 +25,13 @@ class Sources:
         curve: To what `results.curves.read_curve` returns.
         environment: To the content of its environment.json.
         trials: What `results.trials.load_trials` returns.
+        verdicts: What `results.claims.verdicts.read_verdicts` returns.
     """
 
     curve: Callable[[str], pd.DataFrame | None] = lambda _: None
     environment: Callable[[str], Mapping[str, Any] | None] = lambda _: None
     trials: pd.DataFrame | None = None
+    verdicts: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 def from_places(places: Sequence[Path | str]) -> Sources:
@@ -52,4 +56,7 @@ def from_places(places: Sequence[Path | str]) -> Sources:
         content = None if folder is None else read_bytes(folder / "environment.json")
         return None if content is None else decode(content, f"{folder}/environment.json")
 
-    return Sources(curve, environment, load_trials(places))
+    verdicts: dict[str, Mapping[str, Any]] = {}
+    for root in roots:
+        verdicts |= read_verdicts(root / VERDICTS)
+    return Sources(curve, environment, load_trials(places), verdicts)
