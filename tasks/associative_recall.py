@@ -20,7 +20,8 @@ class AssociativeRecall(Generated):
     The first half of the ordinary tokens are keys, the others values. Every sequence draws a value for each key, and
     shows keys drawn with replacement, each with its value; the key asked for is drawn evenly from those shown.
 
-    Reference: Fu et al., 2023, arXiv:2212.14052, and their code (HazyResearch/safari, synthetics).
+    Reference: Fu et al., 2023, arXiv:2212.14052, and their code (HazyResearch/safari, synthetics; sizes as in
+    configs/dataset/icl_synthetics.yaml and associative_recall/vocab_size_10.yaml).
     Differs from the paper: training too asks for the last position's answer alone, where the paper trains on the next
     token at every position; val and test are splits of their own (500 and 1000), where the paper validates on its
     500 test sequences; repeated sequences are not drawn anew.

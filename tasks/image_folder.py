@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from suite.errors import UserError
-from suite.fields import Bounds, Place
+from suite.fields import Bounds, IntDistribution, Place
 from suite.task import SPLIT_NAMES, Card, Split, SplitName, Splits, Task
 from tasks.sources import files
 from tasks.sources.folder import Listing, scan
@@ -37,7 +37,7 @@ class ImageFolder(Task):
     """Folder that holds the images; what is in it identifies a run, and not where it lies."""
     labels: Literal["folders", "file-names"] = "folders"
     """Where the class is written: the sub-folder, or the file name before its first dot (cat in cat.0.jpg)."""
-    image_size: Annotated[int, Bounds(low=1, high=4096)] = 64
+    image_size: Annotated[int, Bounds(low=1, high=4096), IntDistribution(16, 128, log=True)] = 64
     """Height and width to which every image is resized, in pixels."""
     channels: Literal[1, 3] = 3
     """Channels: 3 for colour, 1 for grey."""
@@ -53,7 +53,7 @@ class ImageFolder(Task):
             summary=f"{len(listing.files)} images of {len(listing.class_names)} classes, the user's own.",
             source=self.folder,
             licence="the user's own",
-            citation="",
+            citation="the user's own",
             version="1",
             sha256=self._digest(listing, self._content_sha256(listing)),
             input_shape=(self.channels, self.image_size, self.image_size),

@@ -17,7 +17,8 @@ NUM_SPECIAL = 2
 class Induction(Generated):
     """Random tokens with the trigger among them once, and once more at the end; the answer is what followed it first.
 
-    Reference: Fu et al., 2023, arXiv:2212.14052, and their code (HazyResearch/safari, synthetics).
+    Reference: Fu et al., 2023, arXiv:2212.14052, and their code (HazyResearch/safari, synthetics; sizes as in
+    configs/dataset/icl_synthetics.yaml and configs/pipeline/induction_head.yaml).
     Differs from the paper: training too asks for the last position's answer alone, where the paper trains on the next
     token at every position; val and test are splits of their own (500 and 1000), where the paper validates on its
     500 test sequences; repeated sequences are not drawn anew (the default settings have none). The paper's random

@@ -23,10 +23,11 @@ class Listops(Generated):
     The median is rounded down, and SM is the sum modulo 10. An expression is an operator; each of its arguments is an
     expression with probability 0.25, else a digit. Those of other lengths than asked for are drawn anew.
 
-    Reference: Nangia and Bowman, 2018, arXiv:1804.06028; the length limits after Tay et al., 2021, arXiv:2011.04006,
-    whose expressions have 500 to 2000 tokens and up to 10 arguments.
-    Differs from the paper: short by default; 20,000 training expressions instead of 90,000; single digits are no
-    expressions; the splits may share an expression (under the default settings hardly one).
+    Reference: Nangia and Bowman, 2018, arXiv:1804.06028, with 90,000 training and 10,000 test expressions; the length
+    limits after Tay et al., 2021, arXiv:2011.04006, in whose code (google-research/long-range-arena) expressions have
+    more than 500 and fewer than 2000 tokens, up to 10 arguments and 10 levels, in splits of 96,000, 2000 and 2000.
+    Differs from both: short by default; 20,000 training expressions; single digits are no expressions; the splits may
+    share an expression (under the default settings hardly one).
     """
 
     name: ClassVar[str] = "listops"

@@ -49,6 +49,14 @@ def test_card_names_its_task_and_leaves_no_text_out(task_name: str) -> None:
     assert (card.ceiling is None) == (card.ceiling_reason == "")
 
 
+def test_every_difficulty_can_be_searched(task_name: str) -> None:
+    """A number that changes the data has a search range; a choice between published protocols need not."""
+    for field in fields_of(TASKS.get(task_name)):
+        if field.type in (int, float):
+            assert field.distribution is not None, field.name
+            assert field.distribution.low <= field.distribution.high
+
+
 def test_card_is_consistent(task_name: str) -> None:
     card = card_of(task_name)
     assert set(card.split_sizes) == set(SPLIT_NAMES)

@@ -165,6 +165,14 @@ def test_a_test_file_that_is_missing_or_damaged_is_found_before_a_run_begins(
     assert not (bare_machine / "runs").exists()
 
 
+def test_the_floor_is_the_share_of_the_most_frequent_class_where_classes_differ_in_size(idx_task: Any) -> None:
+    """MNIST's test part has 980, 1135, 1032, 1010, 982, 892, 958, 1028, 974 and 1009 digits from 0 to 9."""
+    assert TASKS.get("mnist")().card().floor == 1135 / 10_000
+    assert "most frequent" in TASKS.get("mnist")().card().floor_reason
+    assert idx_task().card().floor == 0.1
+    assert "equally frequent" in idx_task().card().floor_reason
+
+
 def test_full_train_is_the_published_train_in_its_order_with_an_empty_val(
     idx_task: Any, idx_contents: dict[str, bytes], put: Put, bare_machine: Path
 ) -> None:
