@@ -95,7 +95,7 @@ def caption(table: pd.DataFrame) -> str:
     if attrs["num_untested"]:
         sentences.append(f"{_runs(attrs['num_untested'])} without a test score not ranked.")
     if attrs["num_varied"]:
-        sentences.append(f"{_runs(attrs['num_varied'])} of `boltbench variance` not ranked.")
+        sentences.append(f"{_runs(attrs['num_varied'])} with a seed set apart not ranked.")
     return " ".join(sentences)
 
 
@@ -280,7 +280,36 @@ def _tuning_columns(table: pd.DataFrame) -> tuple[list[Column], str, str]:
     return columns, text, "tuning"
 
 
+def _variance_columns(table: pd.DataFrame) -> tuple[list[Column], str, str]:
+    metric = table.attrs["metric"]
+    decimals = decimals_for(metric, table["sd"])
+
+    def share(row: Row) -> str:
+        if math.isnan(row["share"]):
+            return ""
+        text = f"{100 * row['share']:.0f} %"
+        return text if math.isnan(row["low"]) else f"{text} [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+
+    columns = [
+        Column("source", "what varies", lambda row: row["source"], is_text=True),
+        Column("sd", f"sd of {metric_text(metric)}", lambda row: score_text(metric, row["sd"], decimals)),
+        Column("share", "share of variance", share),
+        Column("rounds", "rounds", _whole("n")),
+    ]
+    attrs = table.attrs
+    sentences = [
+        f"{attrs['task']}, {attrs['family']} ({attrs['setting']}): what is left of the variance between runs when one "
+        "source alone varies. Sources act together, so shares may add up to more than 100 %.",
+        f"Interval: {100 * attrs['level']:.0f} %, jackknife over rounds.",
+    ]
+    missing = attrs["num_rounds"] - int(table["n"].iloc[0])
+    if missing:
+        sentences.append(f"{_count(missing, 'round')} left out: a run did not complete.")
+    return columns, " ".join(sentences), "variance"
+
+
 _VIEWS: Final = {
+    "variance": _variance_columns,
     "task": _task_columns,
     "aggregate": _aggregate_columns,
     "ranks": _rank_columns,

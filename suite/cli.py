@@ -23,6 +23,7 @@ VERBS = {
     "compress": "make a finished run's model smaller: quantize, prune or distill",
     "verify": "measure published numbers again, with a verdict on each",
     "leaderboard": "rank the runs of each task; export the tables",
+    "variance": "measure what data order, initialisation and noise add to the spread",
     "report": "write one HTML page: tables, curves, costs, and the command behind each number",
     "ui": "browse the runs in MLflow's UI on this machine",
     "data": "list, fetch and check data sets",

@@ -14,6 +14,7 @@ from suite.engine.budget import Budget
 from suite.engine.data import Data
 from suite.engine.evaluation import Evaluation
 from suite.engine.optimization import Optimization
+from suite.engine.randomness import Randomness
 from suite.errors import UserError, did_you_mean, shown
 from suite.family import FAMILIES, Family
 from suite.fields import Settings
@@ -35,6 +36,7 @@ def settings_groups() -> dict[str, type[Settings]]:
         "data": Data,
         "budget": Budget,
         "evaluation": Evaluation,
+        "randomness": Randomness,
     }
 
 
@@ -49,6 +51,7 @@ class RunSpec:
     data: Data
     budget: Budget
     evaluation: Evaluation
+    randomness: Randomness = dataclasses.field(default_factory=Randomness)
     seed: int = 0
     compression: Compressor | None = None
     """How the model of a finished run is made smaller; None trains one from the start."""

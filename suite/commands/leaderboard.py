@@ -15,14 +15,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.console import complain, say, show
-from suite.errors import UserError, did_you_mean, shown
+from suite.console import complain, say
+from suite.errors import UserError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 VIEWS = ("tasks", "aggregate", "ranks", "budget", "tuning")
-DEFAULT_FORMATS = ("markdown", "csv")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,10 +47,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 def main(arguments: Namespace) -> int:
     """Print, write or log the leaderboards."""
     from results.errors import ResultsError
+    from suite.commands.tables import formats_of, print_tables, write_tables
 
     if arguments.view not in VIEWS:
         raise UserError(f"--view must be among {', '.join(VIEWS)}, but got {shown(arguments.view)}.")
-    formats = _formats(arguments)
+    if arguments.log and (arguments.format is not None or arguments.output is not None):
+        raise UserError("--log stores every format in MLflow; --format and --output are for files. Drop one of them.")
+    formats = formats_of(arguments.format, arguments.output)
     try:
         tables = _tables(arguments)
         if arguments.log:
@@ -59,40 +61,12 @@ def main(arguments: Namespace) -> int:
 
             say(log_tables(arguments, tables))
         elif arguments.output is not None:
-            _write(arguments, tables, formats)
+            write_tables(arguments.output, tables, formats, _columns(arguments))
         else:
-            _print(arguments, tables, formats)
+            print_tables(tables, formats, _columns(arguments))
     except ResultsError as error:
         raise UserError(str(error)) from error
     return 0
-
-
-def _formats(arguments: Namespace) -> list[str]:
-    from results.export import BINARY, SUFFIXES
-
-    output = arguments.output
-    if arguments.format is None:
-        by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
-        if output is None:
-            return []
-        return [by_suffix[output.suffix[1:]]] if _is_file(output) else list(DEFAULT_FORMATS)
-    formats = [name.strip() for name in arguments.format.split(",")]
-    for name in formats:
-        if name not in SUFFIXES:
-            raise UserError(
-                f"--format must be among {', '.join(SUFFIXES)}, but got {shown(name)}.{did_you_mean(name, SUFFIXES)}"
-            )
-        if name in BINARY and output is None and not arguments.log:
-            raise UserError(f"--format {name} is for files; name one with --output.")
-    if output is not None and _is_file(output) and len(formats) > 1:
-        raise UserError(f"--output {str(output)!r} is one file, but there are {len(formats)} formats. Name a folder.")
-    return formats
-
-
-def _is_file(output: Path) -> bool:
-    from results.export import SUFFIXES
-
-    return not output.is_dir() and output.suffix[1:] in SUFFIXES.values()
 
 
 def _tables(arguments: Namespace) -> dict[str, pd.DataFrame]:
@@ -131,40 +105,3 @@ def _columns(arguments: Namespace) -> list[str] | None:
     if arguments.columns is None:
         return None
     return [name.strip() for name in arguments.columns.split(",")]
-
-
-def _print(arguments: Namespace, tables: dict[str, pd.DataFrame], formats: list[str]) -> None:
-    from results.export import export
-    from results.terminal import render
-
-    rendered = [
-        *(render(table, _columns(arguments)) for table in tables.values() if not formats),
-        *(export(table, name, _columns(arguments)).decode() for table in tables.values() for name in formats),
-    ]
-    for item in rendered:  # all made before the first is shown: an error leaves no half of the output behind
-        if isinstance(item, str):
-            say(item.rstrip("\n"))
-        else:
-            show(item)
-
-
-def _write(arguments: Namespace, tables: dict[str, pd.DataFrame], formats: list[str]) -> None:
-    from results.export import SUFFIXES, export, file_names
-    from suite.atomic import write_bytes
-
-    output: Path = arguments.output
-    if _is_file(output):
-        if len(tables) > 1:
-            raise UserError(f"--output {str(output)!r} is one file, but there are {len(tables)} tables. Name a folder.")
-        paths = {(name, formats[0]): output for name in tables}
-    else:
-        names = file_names(list(tables))
-        paths = {(name, kind): output / f"{names[name]}.{SUFFIXES[kind]}" for name in tables for kind in formats}
-    contents = {path: export(tables[name], kind, _columns(arguments)) for (name, kind), path in paths.items()}
-    for path, content in contents.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, content)
-        except OSError as error:
-            raise UserError(f"--output must be writable, but {str(path)!r}: {error.strerror}.") from error
-        say(f"wrote {path}")

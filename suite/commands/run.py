@@ -139,15 +139,27 @@ def _groups(task: str, family: str) -> dict[str, type[Settings]]:
 def _from_flags(
     arguments: Namespace, rest: list[str], config: Mapping[str, Any], task: str, family: str, runs: Path
 ) -> list[Prepared]:
-    from suite.commands.settings import parse_flags
     from suite.runs.prepare import prepare
-    from suite.spec import RunSpec, merge
+    from suite.spec import RunSpec
 
-    flags: Mapping[str, Any] = parse_flags(rest, _groups(task, family))
-    merged = merge(config, {"task": task, "family": family}, flags)
-    execution = _execution(merged)
+    merged, execution = settings_of(task, family, rest, config)
     seeds = [merged.get("seed", 0)] if arguments.seeds is None else _seeds(arguments.seeds)
     return [prepare(RunSpec.from_mapping({**merged, "seed": seed}), execution, runs=runs) for seed in seeds]
+
+
+def settings_of(task: str, family: str, rest: list[str], config: Mapping[str, Any]) -> tuple[dict[str, Any], Execution]:
+    """Return the settings of a run of a pair, from flags over a configuration, and how it is to be carried out.
+
+    Raises:
+        UserError: A name or a flag is unknown.
+    """
+    from suite.commands.settings import parse_flags
+    from suite.spec import merge
+
+    _check_names(task, family, rest)
+    flags: Mapping[str, Any] = parse_flags(rest, _groups(task, family))
+    merged = merge(config, {"task": task, "family": family}, flags)
+    return merged, _execution(merged)
 
 
 def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepared]:

@@ -18,6 +18,7 @@ from suite.engine.devices import Execution, choose_device, usable_cores
 from suite.engine.imputation import Imputer
 from suite.engine.missing import Missing
 from suite.engine.pacing import Pacer
+from suite.engine.randomness import RandomSource
 from suite.errors import UserError
 from suite.learner import Learner
 from suite.probe import blank_batch
@@ -75,11 +76,14 @@ class Prepared:
 
     def evaluation_seed(self, split: SplitName) -> int:
         """Return the seed of what predictions for ``split`` draw: test scores other samples than val does."""
-        return derive(self.spec.seed, "evaluation", split)
+        return derive(self._seed_of("noise"), "evaluation", split)
+
+    def _seed_of(self, source: RandomSource) -> int:
+        return self.spec.randomness.seed_of(source, self.spec.seed)
 
     def build_learner(self) -> Learner:
         """Return a fresh learner on the device, its weights drawn from the run's seed."""
-        seed_torch(derive(self.spec.seed, "initialization"))
+        seed_torch(derive(self._seed_of("initialization"), "initialization"))
         learner = self.spec.family.build(self.card)
         for regularizer in self.spec.regularization.regularizers():
             regularizer.attach(learner)
@@ -88,7 +92,7 @@ class Prepared:
             learner.transforms.insert(0, lambda batch: batch._replace(inputs=corrupt(batch.inputs)))
         optimization = self.spec.optimization
         learner.configure(
-            noise_seed=derive(self.spec.seed, "noise"),
+            noise_seed=derive(self._seed_of("noise"), "noise"),
             schedule=optimization.build_schedule(self.total_steps),
             build_optimizer=lambda parameters, decay, scope: optimization.build_optimizer(
                 parameters, weight_decay=decay, decay_scope=scope
@@ -112,7 +116,7 @@ class Prepared:
         return BlockLoader(
             split=train,
             data=spec.data,
-            seed=derive(spec.seed, "data"),
+            seed=derive(self._seed_of("order"), "data"),
             steps_per_epoch=self.steps_per_epoch,
             total_steps=self.stop_step or self.total_steps,
             validate_every_steps=spec.evaluation.every_steps or self.steps_per_epoch,

@@ -43,7 +43,7 @@ def check(words: list[str]) -> None:
             raise UserError(f"{verb} does not know {set(rest) - known}.")
         return
     arguments, settings = parser.parse_known_args(rest)
-    if verb == "run":
+    if verb in ("run", "variance"):
         check_run(arguments, settings)
         return
     if verb == "compress":
@@ -80,8 +80,8 @@ def check_compress(arguments: object, settings: list[str]) -> None:
 
 
 def check_run(arguments: object, settings: list[str]) -> None:
-    """Check names, flags and values of ``boltbench run``."""
-    given = vars(arguments)
+    """Check names, flags and values of ``boltbench run`` and ``boltbench variance``."""
+    given = {"seeds": None, "plan": None, **vars(arguments)}
     if given["seeds"] is not None:
         parse_seeds(given["seeds"])
     groups = {**settings_groups(), "execution": Execution}
