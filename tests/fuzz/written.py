@@ -30,7 +30,7 @@ def commands() -> Iterator[Mistake]:
         Mistake(("show",), ("name",)),
         Mistake(("show", "cnnn"), ("'cnnn'", "'cnn'")),
         Mistake(("show", ""), ("''",)),
-        Mistake(("show", "mlp", "cnn"), ("cnn",)),
+        Mistake(("show", "mlp", "cnn"), ("mlp",)),
         Mistake(("resume",), ("runs",)),
         Mistake(("resume", "some-run"), ("some-run",)),
         Mistake(("replay",), ("run",)),
@@ -148,7 +148,7 @@ def conflicts() -> Iterator[Mistake]:
         Mistake(("run", "mnist1d", "mlp", "--task.full_train", "maybe"), ("task.full_train", "'maybe'")),
         Mistake(("run", "image-folder", "cnn"), ("--task.folder",)),
         Mistake(("run", "image-folder", "cnn", "--task.folder", "absent"), ("absent",)),
-        Mistake(("run", "image-folder", "cnn", "--task.folder", "."), ("'.'",)),
+        Mistake(("run", "image-folder", "cnn", "--task.folder", "."), ("at least 2 classes",)),
         Mistake(("run", "mnist", "mlp"), ("mnist", "boltbench data fetch mnist")),
         Mistake(("run", "cifar10", "cnn"), ("cifar10", "boltbench data fetch cifar10")),
     )
