@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from results.claims.definition import Claim
 from results.export import escape
-from results.text import decimals_for, is_percent, score_text
+from results.text import MAX_DECIMALS, decimals_for, is_percent, score_text
 
 _HEADERS: Final = ("claim", "published", "reproduced where", "measured", "90 % interval", "verdict", "on", "notes")
 
@@ -50,13 +50,12 @@ def cells_of(claim: Claim, verdict: Mapping[str, Any] | None, environments: Sequ
     if verdict is None:
         return [claim.name, _published(claim), condition(claim), "", "", "not measured", "", cost_text(claim)]
     places = [str(environments.index(item) + 1) for item in verdict["environments"]]
-    decimals = _decimals(claim, [verdict["mean"], verdict["reference"]])
     return [
         claim.name,
         _published(claim),
         condition(claim, verdict),
         measured_text(claim, verdict),
-        interval_text(claim, verdict, decimals),
+        interval_text(claim, verdict),
         verdict["verdict"],
         f"{verdict['measured_on']} [{', '.join(places)}]",
         "; ".join(verdict["notes"]),
@@ -65,17 +64,17 @@ def cells_of(claim: Claim, verdict: Mapping[str, Any] | None, environments: Sequ
 
 def measured_text(claim: Claim, verdict: Mapping[str, Any]) -> str:
     """Return mean, standard deviation and number of seeds."""
-    decimals = _decimals(claim, [verdict["mean"], verdict["reference"]])
+    decimals = _decimals(claim, verdict)
     sd = math.nan if verdict["sd"] is None else verdict["sd"]
     return f"{_score(claim, verdict['mean'], decimals, sd)} ({len(verdict['scores'])})"
 
 
-def interval_text(claim: Claim, verdict: Mapping[str, Any], decimals: int | None = None) -> str:
+def interval_text(claim: Claim, verdict: Mapping[str, Any]) -> str:
     """Return the interval of our mean, or nothing where there is none."""
     low, high = verdict["interval"]
     if low is None or high is None:
         return ""
-    decimals = _decimals(claim, [verdict["mean"], verdict["reference"]]) if decimals is None else decimals
+    decimals = _decimals(claim, verdict)
     return f"{_score(claim, low, decimals)} to {_score(claim, high, decimals)}"
 
 
@@ -91,7 +90,7 @@ def condition(claim: Claim, verdict: Mapping[str, Any] | None = None) -> str:
         name = _short(claim, comparison.reference)
     is_computed = isinstance(comparison.reference, str) or claim.other_setup is not None
     if verdict is not None and is_computed:
-        decimals = _decimals(claim, [verdict["mean"], verdict["reference"]])
+        decimals = _decimals(claim, verdict)
         name += f" = {_score(claim, verdict['reference'], decimals)}"
     if comparison.kind != "equivalence":
         return f"{comparison.kind} {name}"
@@ -153,8 +152,13 @@ def _environment(environment: Mapping[str, Any]) -> str:
     )
 
 
-def _decimals(claim: Claim, scores: Sequence[float]) -> int:
-    return decimals_for(claim.metric, scores)
+def _decimals(claim: Claim, verdict: Mapping[str, Any]) -> int:
+    """Return how many decimals show the scores, and two digits of the margin where that is finer."""
+    usual = decimals_for(claim.metric, [verdict["mean"], verdict["reference"]])
+    low, high = verdict["region"]
+    if low is None or high is None or is_percent(claim.metric):
+        return usual
+    return min(MAX_DECIMALS, max(usual, 1 - math.floor(math.log10((high - low) / 2))))
 
 
 def _score(claim: Claim, score: float, decimals: int, spread: float = math.nan) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from results.claims.definition import Claim, parse_claims
-from results.claims.markdown import to_markdown
+from results.claims.markdown import condition, measured_text, to_markdown
 from results.claims.verdicts import assess, read_verdicts, to_json
 from results.errors import ClaimError
 from tests.results.claims.test_definition import changed
@@ -124,6 +124,15 @@ def test_an_anchor_and_another_setup_are_references_too() -> None:
     assert found["other_scores"] == pytest.approx({"0": 0.8, "1": 0.81, "2": 0.82})
     assert found["region"] == [pytest.approx(0.81), None]
     assert len(found["run_ids"]) == 6
+
+
+def test_scores_are_shown_as_fine_as_the_margin() -> None:
+    comparison = {"kind": "equivalence", "to": "pca", "margin": 1e-4, "is_relative": True, "reason": "x"}
+    claim = claim_of(metric="test/squared-error", comparison=comparison)
+    results = [result_of(seed, 0.0, scores={"test/squared-error": 0.2 + seed * 1e-6}) for seed in range(3)]
+    found = assess(claim, results, [], seeds=range(3), anchor=0.2, environments=[])
+    assert condition(claim, found) == "within 0.01 % of pca = 0.200000"
+    assert measured_text(claim, found) == "0.200001 ± 0.000001 (3)"
 
 
 def test_verdicts_come_back_as_they_were_stored(tmp_path: Path) -> None:
