@@ -15,6 +15,7 @@ from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, When
 from suite.layers import Dropout, activation, halved_shapes
 from suite.learner import SupervisedLearner
+from suite.normalization import NormName, check_groups, placed_norm
 from suite.task import Card, Objective
 
 Form = Literal["dense", "convolutional"]
@@ -47,11 +48,22 @@ class Coder(Family):
     """Channels of each convolution, under the convolutional form; the decoder has them in reverse."""
     activation: Annotated[ActivationName, CategoricalDistribution(("none", "relu", "tanh", "gelu"))] = "relu"
     """Nonlinearity after each hidden layer; without any the map is linear."""
+    norm: Annotated[NormName, CategoricalDistribution(("none", "batch", "layer", "group"))] = "none"
+    """Normalisation between each hidden layer, dense or convolutional, and its nonlinearity."""
+    num_groups: Annotated[int, Bounds(low=1), CategoricalDistribution((4, 8)), When("norm", "group")] = 8
+    """Groups of channels or units under group norm."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.channels:
             raise UserError(f"`len(family.channels) >= 1` must hold, but got {list(self.channels)}.")
+        is_dense = self.form == "dense"
+        sizes, field = (self.hidden, "hidden") if is_dense else (self.channels, "channels")
+        check_groups(self.norm, sizes, self.num_groups, field=field)
+
+    def hidden_layer(self, size: int) -> list[nn.Module]:
+        """Return what follows a hidden layer of ``size`` channels or units: its norm and its nonlinearity."""
+        return [*placed_norm(self.norm, size, num_groups=self.num_groups), nonlinearity(self.activation)]
 
     def supports(self, card: Card) -> str | None:
         """Return why the task does not fit: its answers are no reconstructions, or it has no neighbourhoods."""
@@ -87,8 +99,16 @@ class Autoencoder(Coder):
 
     code_activation: Annotated[ActivationName, CategoricalDistribution(("none", "relu", "tanh", "gelu"))] = "none"
     """Nonlinearity of the code; with relu a sparse code holds exact zeros."""
-    sparsity: Annotated[float, Bounds(low=0), FloatDistribution(0.0, 0.3)] = 0.0
+    sparsity: Annotated[float, Bounds(low=0), FloatDistribution(0.0, 0.3), When("norm", "none")] = 0.0
     """Strength of the L1 penalty on codes, a mean over examples and code values; 0 is none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sparsity > 0 and self.norm != "none":
+            raise UserError(
+                f"`family.norm = none` must hold under family.sparsity, but got norm={self.norm!r} and "
+                f"sparsity={self.sparsity}. A norm makes up for codes and weights that shrink together."
+            )
 
     def build(self, card: Card) -> "AutoencoderLearner":
         """Return the learner."""
@@ -105,13 +125,13 @@ class Encoder(nn.Module):
             width = card.num_inputs
             layers.append(nn.Flatten())
             for following in settings.hidden:
-                layers += [nn.Linear(width, following), nonlinearity(settings.activation), Dropout()]
+                layers += [nn.Linear(width, following), *settings.hidden_layer(following), Dropout()]
                 width = following
         else:
             convolution = nn.Conv2d if len(card.input_shape) == 3 else nn.Conv1d
             shapes = halved_shapes(card.input_shape, settings.channels)
             for before, after in itertools.pairwise(shapes):
-                layers += [convolution(before[0], after[0], 3, stride=2, padding=1), nonlinearity(settings.activation)]
+                layers += [convolution(before[0], after[0], 3, stride=2, padding=1), *settings.hidden_layer(after[0])]
             layers += [nn.Flatten(), Dropout()]
             width = math.prod(shapes[-1])
         self.layers = nn.Sequential(*layers, nn.Linear(width, num_outputs))
@@ -131,7 +151,7 @@ class Decoder(nn.Module):
         width = settings.code_size
         if settings.form == "dense":
             for following in reversed(settings.hidden):
-                layers += [nn.Linear(width, following), nonlinearity(settings.activation), Dropout()]
+                layers += [nn.Linear(width, following), *settings.hidden_layer(following), Dropout()]
                 width = following
             layers += [nn.Linear(width, card.num_outputs), nn.Unflatten(1, card.output_shape)]
         else:
@@ -143,8 +163,8 @@ class Decoder(nn.Module):
                 # An even size lost nothing when it was halved, and needs one more to come back.
                 padding = [1 - size % 2 for size in after[1:]]
                 layers.append(convolution(before[0], after[0], 3, 2, padding=1, output_padding=padding))
-                layers.append(nonlinearity(settings.activation))
-            layers.pop()  # outputs are linear
+                if after is not shapes[-1]:  # outputs are linear
+                    layers += settings.hidden_layer(after[0])
         self.layers = nn.Sequential(*layers)
 
     @property

@@ -13,6 +13,7 @@ from suite.family import Family, needs_whole_input
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, Unless, When
 from suite.layers import Dropout, activation
 from suite.learner import SupervisedLearner
+from suite.normalization import NormName, check_groups, placed_norm
 from suite.task import Card
 
 PresetName = Literal["conv-32-64", "conv-32-64-128", "lenet-5", "mnist1d"]
@@ -96,6 +97,10 @@ class CNN(Family):
     ] = "relu"
     """Nonlinearity after each hidden layer."""
 
+    norm: Annotated[NormName, CategoricalDistribution(("none", "batch", "layer", "group"))] = "none"
+    """Normalisation between each convolution and its nonlinearity."""
+    num_groups: Annotated[int, Bounds(low=1), CategoricalDistribution((4, 8)), When("norm", "group")] = 8
+    """Groups of channels under group norm."""
     embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 64, log=True), OnCard("vocabulary")] = 32
     """Channels that a token becomes, where inputs are tokens."""
 
@@ -103,6 +108,7 @@ class CNN(Family):
         super().__post_init__()
         if not self.channels:
             raise UserError("`len(family.channels) >= 1` must hold, but got an empty list.")
+        check_groups(self.norm, self.channels, self.num_groups, field="channels")
         self.layers()
 
     def layers(self) -> list[tuple[int, int, int]]:
@@ -145,7 +151,7 @@ def _fill(values: tuple[int, ...], length: int) -> list[int]:
 
 
 class CNNLearner(SupervisedLearner):
-    """Convolution, nonlinearity and pooling, repeated; then dense layers with a dropout place before each."""
+    """Convolution, norm, nonlinearity and pooling, repeated; then dense layers with a dropout place before each."""
 
     def __init__(self, card: Card, settings: CNN) -> None:
         super().__init__(card)
@@ -158,7 +164,9 @@ class CNNLearner(SupervisedLearner):
         blocks: list[nn.Module] = []
         before = card.input_shape[0] if self.embedding is None else settings.embedding_size
         for channels, kernel, padding in settings.layers():
-            blocks += [convolution(before, channels, kernel, settings.stride, padding), activation(settings.activation)]
+            blocks.append(convolution(before, channels, kernel, settings.stride, padding))
+            blocks += placed_norm(settings.norm, channels, num_groups=settings.num_groups)
+            blocks.append(activation(settings.activation))
             if settings.pool > 1:
                 blocks.append(pooling(settings.pool))
             before = channels

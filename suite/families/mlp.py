@@ -12,6 +12,7 @@ from suite.family import Family, needs_whole_input
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, Unless, When
 from suite.layers import Dropout, Flat, activation
 from suite.learner import SupervisedLearner
+from suite.normalization import NormName, check_groups, placed_norm
 from suite.task import Card
 
 
@@ -33,11 +34,16 @@ class MLP(Family):
     """Nonlinearity after each hidden layer."""
     residual: Annotated[bool, CategoricalDistribution((False, True)), Unless("num_layers", 1)] = False
     """Add the input of each hidden layer but the first to its output."""
+    norm: Annotated[NormName, CategoricalDistribution(("none", "batch", "layer"))] = "none"
+    """Normalisation between each hidden layer and its nonlinearity."""
+    num_groups: Annotated[int, Bounds(low=1), When("norm", "group")] = 8
+    """Groups of units under group norm; they divide the width."""
     widths: Annotated[tuple[int, ...], Bounds(low=1)] = ()
     """Units of each hidden layer, where they differ; width and num_layers then say nothing, and must not be given."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_groups(self.norm, self.hidden_widths, self.num_groups, field="widths" if self.widths else "width")
         if not self.widths:
             return
         given = [name for name in ("width", "num_layers") if name in self.changed()]
@@ -64,14 +70,19 @@ class MLP(Family):
 
 
 class MLPLearner(SupervisedLearner):
-    """Hidden layers with a nonlinearity and a dropout place each, then an affine output."""
+    """Hidden layers with a norm, a nonlinearity and a dropout place each, then an affine output."""
 
     def __init__(self, card: Card, settings: MLP) -> None:
         super().__init__(card)
         self.flat = Flat(card)
         widths = [self.flat.size, *settings.hidden_widths]
         self.hidden = nn.ModuleList(
-            nn.Sequential(nn.Linear(before, after), activation(settings.activation), Dropout())
+            nn.Sequential(
+                nn.Linear(before, after),
+                *placed_norm(settings.norm, after, num_groups=settings.num_groups),
+                activation(settings.activation),
+                Dropout(),
+            )
             for before, after in itertools.pairwise(widths)
         )
         self.residual = settings.residual

@@ -12,10 +12,10 @@ from suite.family import Family, needs_whole_input
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, When
 from suite.layers import Dropout, DropPath
 from suite.learner import SupervisedLearner
+from suite.normalization import NormName, check_groups, normalization
 from suite.task import Card
 
 PresetName = Literal["resnet-18", "resnet-20", "resnet-34"]
-NormName = Literal["batch", "layer", "group", "none"]
 
 PRESETS: dict[PresetName, dict[str, Any]] = {
     "resnet-18": {"channels": (64, 128, 256, 512), "blocks": (2,)},
@@ -30,8 +30,7 @@ class ResNet(Family):
 
     Each stage after the first halves the positions.
 
-    Reference: He et al., 2016, arXiv:1512.03385; Ioffe and Szegedy, 2015, arXiv:1502.03167 (batch norm); Ba et al.,
-    2016, arXiv:1607.06450 (layer norm); Wu and He, 2018, arXiv:1803.08494 (group norm); Goyal et al., 2017,
+    Reference: He et al., 2016, arXiv:1512.03385; for norms `suite.normalization.normalization`; Goyal et al., 2017,
     arXiv:1706.02677 (branches that start at zero).
     Differs from the paper: the stem is one 3x3 convolution without pooling, as for small images there; shortcuts that
     change shape are 1x1 convolutions in every preset. Layer norm is taken over channels and positions together. Where a
@@ -76,11 +75,7 @@ class ResNet(Family):
             )
         if self.kernel_size % 2 == 0:
             raise UserError(f"`family.kernel_size` must be odd, or a block changes length, but got {self.kernel_size}.")
-        if self.norm == "group" and any(count % self.num_groups for count in self.channels):
-            raise UserError(
-                f"Each of family.channels must be a multiple of family.num_groups under group norm, "
-                f"but got {list(self.channels)} and num_groups={self.num_groups}."
-            )
+        check_groups(self.norm, self.channels, self.num_groups, field="channels")
 
     def stages(self) -> list[tuple[int, int]]:
         """Return (channels, blocks) of each stage."""
@@ -175,28 +170,4 @@ class _Maker:
 
     def norm(self, channels: int) -> nn.Module:
         """Return a normalisation with a scale and a shift per channel."""
-        match self.settings.norm:
-            case "batch":
-                return BatchNorm(channels)
-            case "layer":
-                return nn.GroupNorm(1, channels)
-            case "group":
-                return nn.GroupNorm(self.settings.num_groups, channels)
-        return nn.Identity()
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch norm over signals and images alike.
-
-    One value per channel has no variance; torch raises there, as in the last batch of an epoch when one example is left
-    for it. Here the running statistics serve.
-    """
-
-    def _check_input_dim(self, input: Tensor) -> None:  # torch's name of the argument
-        assert input.ndim >= 3, "channels and at least one axis of positions"
-
-    def forward(self, x: Float[Tensor, "batch channels *sizes"]) -> Float[Tensor, "batch channels *sizes"]:
-        """Return ``x`` with mean 0 and variance 1 per channel, scaled and shifted."""
-        if self.training and x.numel() == self.num_features:
-            return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
+        return normalization(self.settings.norm, channels, num_groups=self.settings.num_groups)

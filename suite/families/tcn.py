@@ -1,7 +1,7 @@
 """TCN: causal convolutions whose gaps double from level to level."""
 
 import dataclasses
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -9,10 +9,13 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from suite.family import Family
-from suite.fields import Bounds, IntDistribution, OnCard
+from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, When
 from suite.layers import Dropout, DropPath, Sequence, num_steps
 from suite.learner import SupervisedLearner
+from suite.normalization import NormName, PerStep, check_groups, normalization
 from suite.task import Card
+
+TCNNorm = Literal[NormName, "weight"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +39,16 @@ class TCN(Family):
     """Residual blocks; the convolutions of block i skip 2^i - 1 steps between the ones that they see."""
     kernel_size: Annotated[int, Bounds(low=2), IntDistribution(2, 8)] = 8
     """Steps that one convolution sees."""
+    norm: Annotated[TCNNorm, CategoricalDistribution(("weight", "batch", "layer", "none"))] = "weight"
+    """Normalisation: of each convolution's weights, or of what it gives; layer and group norm take each step alone."""
+    num_groups: Annotated[int, Bounds(low=1), When("norm", "group")] = 8
+    """Groups of channels under group norm."""
     embedding_size: Annotated[int, Bounds(low=1), IntDistribution(8, 128, log=True), OnCard("vocabulary")] = 32
     """Features that a token becomes, where inputs are tokens."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_groups(self.norm, [self.channels], self.num_groups, field="channels")
 
     def receptive_field(self) -> int:
         """Return how many steps an output rests on, the current one included."""
@@ -65,8 +76,7 @@ class TCNLearner(SupervisedLearner):
             *(
                 TemporalBlock(
                     self.sequence.features if level == 0 else settings.channels,
-                    settings.channels,
-                    kernel_size=settings.kernel_size,
+                    settings,
                     dilation=2**level,
                 )
                 for level in range(settings.num_levels)
@@ -85,11 +95,12 @@ class TCNLearner(SupervisedLearner):
 class TemporalBlock(nn.Module):
     """Two causal convolutions of one dilation, each with a dropout place after it, and a shortcut around them."""
 
-    def __init__(self, before: int, channels: int, *, kernel_size: int, dilation: int) -> None:
+    def __init__(self, before: int, settings: TCN, *, dilation: int) -> None:
         super().__init__()
-        self.first = CausalConvolution(before, channels, kernel_size, dilation)
+        channels = settings.channels
+        self.first = CausalConvolution(before, settings, dilation)
         self.first_dropout = Dropout()
-        self.second = CausalConvolution(channels, channels, kernel_size, dilation)
+        self.second = CausalConvolution(channels, settings, dilation)
         self.second_dropout = Dropout()
         self.drop_path = DropPath()
         self.shortcut = nn.Identity() if before == channels else nn.Conv1d(before, channels, 1)
@@ -102,14 +113,21 @@ class TemporalBlock(nn.Module):
 
 
 class CausalConvolution(nn.Module):
-    """A convolution with weight norm over the current and earlier steps; zeros stand before the first."""
+    """A convolution over the current and earlier steps, with its norm; zeros stand before the first step."""
 
-    def __init__(self, before: int, channels: int, kernel_size: int, dilation: int) -> None:
+    def __init__(self, before: int, settings: TCN, dilation: int) -> None:
         super().__init__()
-        self.padding = (kernel_size - 1) * dilation
-        self.convolution = weight_norm(nn.Conv1d(before, channels, kernel_size, dilation=dilation))
+        self.padding = (settings.kernel_size - 1) * dilation
+        convolution = nn.Conv1d(before, settings.channels, settings.kernel_size, dilation=dilation)
+        self.convolution = weight_norm(convolution) if settings.norm == "weight" else convolution
+        self.norm: nn.Module | None = None
+        if settings.norm == "batch":
+            self.norm = normalization("batch", settings.channels, num_groups=settings.num_groups)
+        elif settings.norm == "layer" or settings.norm == "group":
+            # Over steps too, they would let an output know of the steps that come after it.
+            self.norm = PerStep(normalization(settings.norm, settings.channels, num_groups=settings.num_groups))
 
     def forward(self, x: Float[Tensor, "batch before steps"]) -> Float[Tensor, "batch channels steps"]:
         """Return one value per channel and step."""
         outputs: Tensor = self.convolution(functional.pad(x, (self.padding, 0)))
-        return outputs
+        return outputs if self.norm is None else self.norm(outputs)

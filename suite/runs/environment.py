@@ -36,8 +36,8 @@ PACKAGES = (
 TOOLS = ("pandas", "optuna", "mlflow", "matplotlib", "rich")
 """Packages that only handle what is there."""
 CORE_SOURCES = (
-    *("batch.py", "layers.py", "learner.py", "metrics.py", "seeds.py", "streams.py", "targets.py", "task.py"),
-    *("regularizer.py", "engine/*.py", "networks/*.py"),
+    *("batch.py", "layers.py", "learner.py", "metrics.py", "normalization.py", "seeds.py", "streams.py"),
+    *("targets.py", "task.py", "regularizer.py", "engine/*.py", "networks/*.py"),
     *("runs/prepare.py", "runs/execute.py", "runs/scoring.py"),
 )
 """The files under suite/ that decide a result whatever the task and family."""

@@ -10,8 +10,9 @@ from torch import nn
 
 from suite.engine.devices import Execution
 from suite.errors import UserError
-from suite.families.resnet import BatchNorm, ResNet
+from suite.families.resnet import ResNet
 from suite.layers import DropPath, count_parameters
+from suite.normalization import BatchNorm
 from suite.runs.execute import execute
 from suite.runs.folder import RunFolder
 from suite.runs.prepare import Prepared, prepare
