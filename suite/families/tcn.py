@@ -1,7 +1,7 @@
 """TCN: causal convolutions whose gaps double from level to level."""
 
 import dataclasses
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -98,9 +98,10 @@ class TemporalBlock(nn.Module):
     def __init__(self, before: int, settings: TCN, *, dilation: int) -> None:
         super().__init__()
         channels = settings.channels
-        self.first = CausalConvolution(before, settings, dilation)
+        how: dict[str, Any] = {"dilation": dilation, "norm": settings.norm, "num_groups": settings.num_groups}
+        self.first = CausalConvolution(before, channels, settings.kernel_size, **how)
         self.first_dropout = Dropout()
-        self.second = CausalConvolution(channels, settings, dilation)
+        self.second = CausalConvolution(channels, channels, settings.kernel_size, **how)
         self.second_dropout = Dropout()
         self.drop_path = DropPath()
         self.shortcut = nn.Identity() if before == channels else nn.Conv1d(before, channels, 1)
@@ -115,17 +116,26 @@ class TemporalBlock(nn.Module):
 class CausalConvolution(nn.Module):
     """A convolution over the current and earlier steps, with its norm; zeros stand before the first step."""
 
-    def __init__(self, before: int, settings: TCN, dilation: int) -> None:
+    def __init__(
+        self,
+        before: int,
+        channels: int,
+        kernel_size: int,
+        dilation: int,
+        *,
+        norm: TCNNorm = "weight",
+        num_groups: int = 8,
+    ) -> None:
         super().__init__()
-        self.padding = (settings.kernel_size - 1) * dilation
-        convolution = nn.Conv1d(before, settings.channels, settings.kernel_size, dilation=dilation)
-        self.convolution = weight_norm(convolution) if settings.norm == "weight" else convolution
+        self.padding = (kernel_size - 1) * dilation
+        convolution = nn.Conv1d(before, channels, kernel_size, dilation=dilation)
+        self.convolution = weight_norm(convolution) if norm == "weight" else convolution
         self.norm: nn.Module | None = None
-        if settings.norm == "batch":
-            self.norm = normalization("batch", settings.channels, num_groups=settings.num_groups)
-        elif settings.norm == "layer" or settings.norm == "group":
+        if norm == "batch":
+            self.norm = normalization("batch", channels, num_groups=num_groups)
+        elif norm == "layer" or norm == "group":
             # Over steps too, they would let an output know of the steps that come after it.
-            self.norm = PerStep(normalization(settings.norm, settings.channels, num_groups=settings.num_groups))
+            self.norm = PerStep(normalization(norm, channels, num_groups=num_groups))
 
     def forward(self, x: Float[Tensor, "batch before steps"]) -> Float[Tensor, "batch channels steps"]:
         """Return one value per channel and step."""
