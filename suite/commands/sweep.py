@@ -60,6 +60,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--attempts", type=int, default=3, help="times a trial is begun when its worker dies (default: 3)"
     )
+    parser.add_argument(
+        "--cluster", metavar="auto|ADDRESS", help="work on a Ray cluster (pip install boltbench[cluster])"
+    )
+    parser.add_argument("--no-plots", action="store_true", help="do not draw Optuna's plots in the end")
     parser.add_argument("--storage", metavar="URL", help=f"Optuna's database (default: SQLite; or {STORAGE_VARIABLE})")
     parser.add_argument("--tracking-uri", help="another MLflow store (default: the one beside the runs)")
     parser.add_argument(
@@ -104,7 +108,8 @@ def main(arguments: Namespace, rest: list[str]) -> int:
 
 def search(sweeps: list[Sweep], arguments: Namespace, results: dict[str, Any]) -> int:
     """Run the sweeps, put what came of them into ``results``, and return the exit code."""
-    from suite.commands.sweeping import LineWatcher, executor_of
+    from suite.commands.sweeping import executor_of
+    from suite.commands.watching import watcher
     from suite.runs.prepare import prepare
     from suite.search.run import How, UnwritableError, run_sweeps
 
@@ -112,14 +117,15 @@ def search(sweeps: list[Sweep], arguments: Namespace, results: dict[str, Any]) -
     for sweep in sweeps:  # data, device and default settings, before anything is created
         prepare(sweep.space.base, sweep.execution)
     how = How(
-        executor=executor_of(arguments.workers, sweeps),
+        executor=executor_of(arguments.workers, sweeps, cluster=getattr(arguments, "cluster", None)),
         attempts=_at_least("--attempts", arguments.attempts, 1),
         timeout=getattr(arguments, "timeout", None),
         storage_url=storage_url(arguments),
         tracking_uri=arguments.tracking_uri,
+        plots=not getattr(arguments, "no_plots", False),
     )
     try:
-        found, code = run_sweeps(sweeps, store, how, watcher=LineWatcher(), complain=complain)
+        found, code = run_sweeps(sweeps, store, how, watcher=watcher(), complain=complain)
     except UnwritableError as error:
         complain(f"boltbench: Results could not be written ({error}). Make room; `boltbench resume` goes on.")
         return 1

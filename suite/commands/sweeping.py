@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from suite.commands.settings import parse_flags
-from suite.console import say
 from suite.errors import UserError, shown
-from suite.search.run import Watcher
 from suite.search.space import SearchSpace, search_space
 from suite.search.sweep import Sweep, SweepSettings, check
 from suite.spec import RunSpec, merge, settings_groups
@@ -25,13 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from suite.fields import Settings
-    from suite.search.finals import Finals
     from sweeps.executors.base import Executor
-    from sweeps.records import Trial
 
 WORK = "suite.search.work:work"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-SAY_EVERY_SECONDS = 10.0
 
 
 def split_settings(tokens: list[str]) -> tuple[list[str], dict[str, str], dict[str, str], dict[str, str]]:
@@ -177,7 +171,7 @@ def pairs_of_plan(name: str) -> list[Mapping[str, Any]]:
     return pairs
 
 
-def executor_of(workers: str, sweeps: Sequence[Sweep]) -> Callable[[], Executor]:
+def executor_of(workers: str, sweeps: Sequence[Sweep], *, cluster: str | None = None) -> Callable[[], Executor]:
     """Return what makes the executor, once it is known that there can be one."""
     from sweeps.executors.inline import InlineExecutor
     from sweeps.executors.local import LocalExecutor
@@ -188,7 +182,15 @@ def executor_of(workers: str, sweeps: Sequence[Sweep]) -> Callable[[], Executor]
     count = None if workers == "auto" else _count(workers)
     device, threads = sweeps[0].execution.device, sweeps[0].execution.threads
     limits = [sweep.settings.trial_seconds for sweep in sweeps]
+    silence = None if None in limits else max(60.0, *(limit for limit in limits if limit))
     try:
+        if cluster is not None:
+            from sweeps.executors.ray import RayExecutor
+
+            joined = RayExecutor(
+                WORK, address=cluster, workers=count, device=device, threads=threads, silence_seconds=silence
+            )
+            return lambda: joined
         found = places(workers=count, threads=threads, device=device)
     except ExecutorError as error:
         raise UserError(str(error)) from error
@@ -196,50 +198,9 @@ def executor_of(workers: str, sweeps: Sequence[Sweep]) -> Callable[[], Executor]
 
     def make() -> Executor:
         logs.mkdir(parents=True, exist_ok=True)
-        silence = None if None in limits else max(60.0, *(limit for limit in limits if limit))
         return LocalExecutor(WORK, found, log_directory=logs, silence_seconds=silence)
 
     return make
-
-
-class LineWatcher(Watcher):
-    """One line per trial, and what is best so far."""
-
-    def __init__(self) -> None:
-        self._best: dict[str, float] = {}
-        self._over: dict[str, int] = {}
-        self._said = 0.0
-
-    def begin(self, sweeps: Sequence[Sweep], executor: Executor) -> None:
-        """Say who works."""
-        for sweep in sweeps:
-            self._over[sweep.name] = sum(trial.is_over for trial in sweep.folder.trials())
-        workers = ", ".join(worker.device for worker in executor.workers) or f"{executor.num_workers}"
-        say(f"{len(sweeps)} stud{'y' if len(sweeps) == 1 else 'ies'}, workers: {workers}")
-
-    def trial_changed(self, sweep: Sweep, trial: Trial) -> None:
-        """Say how a trial ended, or the latest one after a while, when there are many."""
-        if not trial.is_over:
-            return
-        self._over[sweep.name] = self._over.get(sweep.name, 0) + 1
-        card = sweep.space.base.card()
-        is_best = False
-        if trial.status == "completed" and trial.values:
-            best = self._best.get(sweep.name)
-            is_best = best is None or card.is_better(trial.values[0], best)
-            if is_best:
-                self._best[sweep.name] = trial.values[0]
-        if is_best or trial.status not in ("completed", "pruned") or time.monotonic() - self._said > SAY_EVERY_SECONDS:
-            self._said = time.monotonic()
-            score = f"val/{card.metric} {trial.values[0]:.4f}" if trial.values else f"{trial.status}: {trial.message}"
-            place = f"[{self._over[sweep.name]}/{sweep.settings.num_trials}]"
-            best_text = f"  best {self._best[sweep.name]:.4f}" if sweep.name in self._best else ""
-            say(f"{place} {sweep.name} trial {trial.number}  {score}{best_text}")
-
-    def finals_begin(self, sweep: Sweep, finals: Finals) -> None:
-        """Say what comes now."""
-        if finals.winner is not None:
-            say(f"{sweep.name}: winner and default on {len(finals.seeds)} fresh seeds ...")
 
 
 def _choice(cls: Any, settings: Mapping[str, str], what: str) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TRIAL, TUNING = "trial.json", "tuning.json"
 """Files of a run folder that say which trial of a study, or which run after it, the run is."""
-STUDY, RESULT, BEST = "study.yaml", "result.json", "best.yaml"
+STUDY, RESULT, BEST, PLOTS = "study.yaml", "result.json", "best.yaml", "plots"
 STUDY_TAG, KIND_TAG, DIGEST_TAG = "study", "kind_of_run", "study_sha256"
 PARENT_TAG = "mlflow.parentRunId"
 
@@ -141,6 +141,8 @@ class StudyMirror:
         for name in (STUDY, RESULT, BEST):
             if (path / name).is_file():
                 client.log_artifact(run_id, str(path / name))
+        if is_over and (path / PLOTS).is_dir():
+            client.log_artifacts(run_id, str(path / PLOTS), PLOTS)
 
 
 def _bytes(note: Mapping[str, Any]) -> bytes:

@@ -41,6 +41,8 @@ class How:
     """Seconds after which no new trial is begun."""
     storage_url: str | None = None
     tracking_uri: str | None = None
+    plots: bool = True
+    """Whether Optuna's plots are drawn in the end."""
 
 
 class Watcher:
@@ -165,7 +167,7 @@ def run_sweeps(
             sweep.folder.describe(description)
             sweep.folder.withdraw_result()
         mirror = Mirror(store, how.tracking_uri)
-        tracking = Tracking(sweeps, indices, mirror, complain)
+        tracking = Tracking(sweeps, indices, mirror, complain, plots=how.plots)
         interrupts = stack.enter_context(Interrupts())
         stages = [_stage(sweep, tracking, watcher, how) for sweep in sweeps]
         tracking.start({stage.sweep.name: stage.search.trials for stage in stages})

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from suite.errors import UserError
 from suite.runs.folder import RunFolder, Store
 from suite.runs.mirror import Mirror, MirrorError
+from suite.search.pictures import draw_plots
 from suite.search.sweep import Sweep
 from sweeps.index import OptunaIndex
-from sweeps.records import StudyFolder, Trial
+from sweeps.records import RESULT, StudyFolder, Trial
 from sweeps.storage import StorageError
 
 
@@ -29,6 +30,7 @@ class Tracking:
         indices: Optuna's database for each, by name.
         mirror: MLflow.
         complain: Told what cannot be written.
+        plots: Whether to draw a study that has its result.
     """
 
     def __init__(
@@ -37,7 +39,10 @@ class Tracking:
         indices: dict[str, OptunaIndex],
         mirror: Mirror,
         complain: Callable[[str], None],
+        *,
+        plots: bool = False,
     ) -> None:
+        self._plots = plots
         self._store = sweeps[0].store
         self._indices, self._mirror, self._complain = indices, mirror, complain
         # Copies: the trials themselves change in the parent's loop meanwhile.
@@ -66,6 +71,9 @@ class Tracking:
 
     def study_ended(self, name: str) -> None:
         """Take note that a study has its result, or was stopped."""
+        if self._plots and (self._folders[name].path / RESULT).is_file():
+            # In this thread, which draws the curves of runs too: Optuna changes the style of every plot meanwhile.
+            self._work.put(lambda: draw_plots(self._folders[name], self._complain))
         self._work.put(functools.partial(self._mirror_study, name))
 
     def close(self, seconds: float | None = None) -> None:

@@ -61,7 +61,7 @@ def work(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
         "intermediate": reporter.values,
         "run_ids": run_ids,
         "device": channel.device,
-        **({"folder": f"runs/{run_ids[0]}"} if len(run_ids) == 1 else {}),
+        "folders": [f"runs/{run_id}" for run_id in run_ids],  # what an executor without a shared disk brings home
     }
 
 

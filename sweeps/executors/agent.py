@@ -8,11 +8,11 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from sweeps.executors.base import Event, Finished, Job
-from sweeps.executors.folders import pack, unpack, within
+from sweeps.executors.folders import Folders, pack, unpack, within
 from sweeps.executors.local import LocalExecutor
 from sweeps.executors.places import Place
 
@@ -38,20 +38,20 @@ class Agent:
         """Return this machine's name, and the actor's process."""
         return socket.gethostname(), os.getpid()
 
-    def poll(self, timeout: float) -> list[tuple[Event, dict[str, bytes] | None]]:
-        """Return what has happened; a finished job's folder comes with it and is gone from here."""
+    def poll(self, timeout: float) -> list[tuple[Event, Folders | None]]:
+        """Return what has happened; a finished job's folders come with it and are gone from here."""
         with self._gate:
             pass  # locks are not fair: without it the next poll could take the executor before an order that waits
         with self._lock:
-            return [(event, self._folder_of(event)) for event in self._executor.poll(timeout)]
+            return [(event, self._folders_of(event)) for event in self._executor.poll(timeout)]
 
-    def submit(self, job: Job, files: Mapping[str, bytes] | None) -> None:
-        """Hand a job over, with what there is of its folder."""
+    def submit(self, job: Job, folders: Folders) -> None:
+        """Hand a job over, with what there is of its folders."""
         payload = dict(job.payload)
         if "root" in payload:
             payload["root"] = str(self._root)
-        if files is not None:
-            unpack(within(self._root, payload["folder"]), files)
+        for name, files in folders.items():
+            unpack(within(self._root, name), files)
         with self._ordering():
             self._executor.submit(Job(job.key, payload, job.waits_for_answers))
 
@@ -84,10 +84,12 @@ class Agent:
             with self._lock:
                 yield
 
-    def _folder_of(self, event: Event) -> dict[str, bytes] | None:
-        if not isinstance(event, Finished) or "folder" not in event.result:
+    def _folders_of(self, event: Event) -> Folders | None:
+        if not isinstance(event, Finished):
             return None
-        folder = within(self._root, event.result["folder"])
-        files = pack(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        return files
+        found = {}
+        for name in event.result.get("folders", ()):
+            folder = within(self._root, name)
+            found[name] = pack(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+        return found

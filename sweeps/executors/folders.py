@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+Folders = Mapping[str, Mapping[str, bytes]]
+"""Folder under a root -> file in it -> content."""
 PROOF = "result.json"
 """The file that says that a folder is complete: taken away before anything changes, and written last."""
 
@@ -33,7 +35,10 @@ def pack(folder: Path) -> dict[str, bytes]:
 
 
 def unpack(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``files`` to ``folder``, each whole or not at all, and remove what they do not name.
+    """Write ``files`` to ``folder``, each whole or not at all.
+
+    Folders in it are replaced; of the files beside them those that are not named stay, as the notes of whoever wrote
+    them here.
 
     Raises:
         ValueError: A path leads out of the folder.
@@ -43,7 +48,7 @@ def unpack(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PROOF).unlink(missing_ok=True)
     for name in pack(folder):
-        if name not in files:
+        if name not in files and "/" in name:
             (folder / name).unlink()
     for name in sorted(files, key=lambda name: (name == PROOF, name)):
         _write(folder / name, files[name])

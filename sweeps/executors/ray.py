@@ -7,14 +7,13 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sweeps.executors.agent import Agent
-from sweeps.executors.base import Event, ExecutorError, Finished, Job, Lost, Reported, Started, WorkerInfo
-from sweeps.executors.folders import pack, unpack, within
+from sweeps.executors.base import Event, ExecutorError, Job, Lost, Reported, Started, WorkerInfo
+from sweeps.executors.folders import Folders, pack, unpack, within
 from sweeps.executors.local import GRACE_SECONDS
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ class RayExecutor:
     """Workers in a Ray cluster (see `sweeps.executors.base.Executor`).
 
     Jobs wait here until an actor is there for them, so that a cluster may shrink and grow. Every machine needs this
-    package in the version that the parent has, and the data. A job's payload may name its ``folder`` under the root:
-    what is there already goes with it. What its result names as ``folder`` comes back and is on disk before
+    package in the version that the parent has, and the data. A job's payload may name ``folders`` under the root:
+    what is there already goes with it. What its result names as ``folders`` comes back and is on disk before
     `Finished` is told; of a lost job nothing comes back.
 
     Args:
@@ -113,8 +112,8 @@ class RayExecutor:
         self._seats = [self._hire(index) for index in range(self.num_workers)]
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
-        self.close(kill=kind is not None)
+    def __exit__(self, *exception: object) -> None:
+        self.close(kill=exception[0] is not None)
 
     def submit(self, job: Job) -> None:
         """Hand a job over; it waits while no actor is free."""
@@ -186,7 +185,7 @@ class RayExecutor:
         for seat in self._seats:
             if self._queue and seat.node is not None and seat.job is None:
                 seat.job = self._queue.popleft()
-                seat.handing = seat.actor.submit.remote(seat.job, _files_of(seat.job))
+                seat.handing = seat.actor.submit.remote(seat.job, _folders_of(seat.job))
 
     def _turn(self, timeout: float) -> None:
         """Take in what has happened, waiting for the first of it."""
@@ -222,14 +221,14 @@ class RayExecutor:
             seat.node, seat.pid = told
             self._early_deaths = 0
         else:
-            for event, files in told:
-                self._tell(seat, event, files)
+            for event, folders in told:
+                self._tell(seat, event, folders)
         seat.telling = seat.actor.poll.remote(POLL_SECONDS)
 
-    def _tell(self, seat: _Seat, event: Event, files: Mapping[str, bytes] | None) -> None:
+    def _tell(self, seat: _Seat, event: Event, folders: Folders | None) -> None:
         assert seat.job is not None
-        if isinstance(event, Finished) and files is not None:
-            unpack(within(Path(seat.job.payload["root"]), event.result["folder"]), files)
+        for name, content in (folders or {}).items():
+            unpack(within(Path(seat.job.payload["root"]), name), content)
         if isinstance(event, Started):
             event = Started(event.key, seat.index)
         if not isinstance(event, Started | Reported):
@@ -276,11 +275,9 @@ def _connect(address: str) -> Any:
     return ray
 
 
-def _files_of(job: Job) -> dict[str, bytes] | None:
-    """Return what there is of the folder that a job goes on with."""
-    if "folder" not in job.payload:
-        return None
-    return pack(Path(job.payload["root"]) / job.payload["folder"])
+def _folders_of(job: Job) -> Folders:
+    """Return what there is of the folders that a job goes on with."""
+    return {name: pack(within(Path(job.payload["root"]), name)) for name in job.payload.get("folders", ())}
 
 
 def _first_line(error: Exception) -> str:

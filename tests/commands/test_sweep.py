@@ -18,7 +18,7 @@ from suite.runs.mirror import Mirror, default_tracking_uri
 from tests.commands.front import Front, make_front, snapshot
 
 SHORT = ("--budget.steps", "12", "--evaluation.every_steps", "4", "--data.batch_size", "32")
-SWEEP = ("sweep", "digits", "mlp", *SHORT, "--workers", "inline", "--sampler", "random", "--trials", "6")
+SWEEP = ("sweep", "digits", "mlp", *SHORT, "--workers", "inline", "--no-plots", "--sampler", "random", "--trials", "6")
 FINALS = ("--final-seeds", "2")
 NAME = "digits-mlp-regularization-random"
 
@@ -199,6 +199,19 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_trials(swept: Front, front
 
     assert content(front) == content(swept)
     assert kinds(front) == kinds(swept)
+
+
+def test_the_plots_of_a_study_are_files_and_artifacts_of_its_run(front: Front) -> None:
+    outcome = front("sweep", "digits", "linear", *SHORT, "--workers", "inline", "--trials", "3", "--final-seeds", "0")
+    assert outcome.code == 0, outcome.text
+    assert "cannot be drawn" not in outcome.text
+    (folder,) = (front.root / "studies").glob("digits-linear-*/plots")
+    names = {path.name for path in folder.iterdir()}
+    assert {"history.png", "timeline.png", "slice.png", "importance.png", "parallel.png", "contour.png"} <= names
+    client = Mirror(Store(front.root), default_tracking_uri(Store(front.root))).client()
+    (experiment,) = [item for item in client.search_experiments() if item.name == "digits"]
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.kind_of_run = 'study'")
+    assert {path.path for path in client.list_artifacts(parent.info.run_id, "plots")} == {f"plots/{n}" for n in names}
 
 
 def test_more_trials_go_on_where_a_study_ended(copy: Front) -> None:

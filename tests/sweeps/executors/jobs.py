@@ -106,7 +106,7 @@ def write_folder(payload: Mapping[str, Any], _channel: Channel) -> dict[str, Any
     (folder / "checkpoints" / "weights.bin").write_bytes(bytes(range(256)))
     (folder / ".lock").write_text("mine")
     (folder / "result.json").write_text("{}")
-    return {"folder": payload["folder"], "root": str(root), "before": before}
+    return {"folders": [payload["folder"]], "root": str(root), "before": before}
 
 
 def count_once(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:

@@ -19,11 +19,14 @@ def test_a_folder_arrives_with_every_file_but_the_hidden_ones(tmp_path: Path) ->
 
 
 def test_what_was_there_before_gives_way(tmp_path: Path) -> None:
-    (tmp_path / "old.txt").write_text("of an earlier attempt")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "step-1.ckpt").write_text("of an earlier attempt")
+    (tmp_path / "tuning.json").write_text("a note")
     (tmp_path / "result.json").write_text("interrupted")
     (tmp_path / ".lock").write_text("held")
-    unpack(tmp_path, {"new.txt": b"new"})
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "new.txt"]
+    unpack(tmp_path, {"new.txt": b"new", "checkpoints/step-2.ckpt": b"2"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "checkpoints", "new.txt", "tuning.json"]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-2.ckpt"]
 
 
 def test_the_proof_that_a_folder_is_complete_goes_first_and_comes_last(

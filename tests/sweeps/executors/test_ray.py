@@ -4,7 +4,6 @@ Not among the default tests: ray is an extra of 70 MB that `make install` leaves
 and half a minute of two cores to come up.
 """
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,14 @@ from typing import Any
 import pytest
 
 from sweeps.executors.base import ExecutorError, Finished, Job, Lost, Raised, Reported, Started
+from tests.sweeps.executors.two_nodes import cluster
 from tests.sweeps.executors.waiting import do, is_end, is_running, until, wait_until
+
+__all__ = ["cluster"]
 
 pytestmark = pytest.mark.cluster
 
 WORK = "tests.sweeps.executors.jobs:work"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A head node and a second one, each with one CPU."""
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        from ray.cluster_utils import Cluster
-
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        made.add_node(num_cpus=1)
-        yield made
-        made.shutdown()
 
 
 @pytest.fixture
@@ -66,7 +55,7 @@ def test_reports_are_answered_and_work_that_raises_is_told(executor: Any) -> Non
 def test_a_folder_goes_with_its_job_and_comes_back_before_the_end_is_told(executor: Any, tmp_path: Path) -> None:
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / "spec.yaml").write_text("here before")
-    *_, end = do(executor, "one", "write_folder", root=str(tmp_path), folder="runs/one")
+    *_, end = do(executor, "one", "write_folder", root=str(tmp_path), folder="runs/one", folders=["runs/one"])
     assert isinstance(end, Finished)
     assert end.result["root"] != str(tmp_path), "the worker has a folder of its own"
     assert end.result["before"] == ["spec.yaml"]
@@ -80,7 +69,7 @@ def test_a_folder_goes_with_its_job_and_comes_back_before_the_end_is_told(execut
 
 
 def test_a_folder_that_cannot_travel_costs_the_job_and_not_the_sweep(executor: Any, tmp_path: Path) -> None:
-    *_, end = do(executor, "out", "write_folder", root=str(tmp_path), folder="../outside")
+    *_, end = do(executor, "out", "write_folder", root=str(tmp_path), folder="../outside", folders=[])
     assert isinstance(end, Lost)
     assert "must lie within its folder" in end.reason
     assert isinstance(do(executor, "next", "add", one=1, other=2)[-1], Finished)
@@ -111,7 +100,7 @@ def test_leaving_leaves_no_process_and_no_folder(cluster: Any, tmp_path: Path) -
     from sweeps.executors.ray import RayExecutor
 
     with RayExecutor(WORK, address=cluster.address, workers=1) as executor:
-        *_, end = do(executor, "one", "write_folder", root=str(tmp_path), folder="runs/one")
+        *_, end = do(executor, "one", "write_folder", root=str(tmp_path), folder="runs/one", folders=["runs/one"])
         *_, about = do(executor, "who", "describe")
         pids = [about.result["pid"], about.result["parent"], executor.workers[0].pid]
         assert all(map(is_running, pids))
