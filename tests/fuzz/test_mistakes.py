@@ -47,6 +47,7 @@ def check(mistake: Mistake, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(folder)
     (folder / "data").mkdir()
     for name, content in mistake.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     before = snapshot(folder)
     outcome = call(*mistake.words)

@@ -1,6 +1,10 @@
 """The mistakes that no generator thinks of, written down by hand."""
 
+import io
 from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
 
 from tests.fuzz.mistakes import CONFIG, PAIR, Mistake, config, flags, plan
 
@@ -154,6 +158,63 @@ def conflicts() -> Iterator[Mistake]:
     )
 
 
+def misfits() -> Iterator[Mistake]:
+    """Yield families that cannot take a task on, and lengths that cannot be."""
+    yield from (
+        Mistake(("run", "digits", "gan"), ("'gan'", "'digits'", "generation")),
+        Mistake(("run", "ring", "cnn"), ("'cnn'", "'ring'", "generation")),
+        Mistake(("run", "digits", "vae"), ("'vae'", "'digits'")),
+        Mistake(("run", "adding", "autoencoder"), ("'autoencoder'", "'adding'")),
+        Mistake(("run", "linear-gaussian", "cnn"), ("'cnn'", "'linear-gaussian'", "signal")),
+        Mistake(("run", "parity", "linear"), ("'linear'", "'parity'", "one length")),
+        Mistake(("run", "copy-memory", "mlp"), ("'mlp'", "'copy-memory'", "earlier positions")),
+        Mistake(("run", "copy-memory", "rnn", "--family.bidirectional", "true"), ("'rnn'", "backwards")),
+        Mistake(("run", "shakespeare-char", "cnn"), ("'cnn'", "'shakespeare-char'")),
+        Mistake(("run", "mnist1d", "transformer", "--family.patch_size", "3"), ("'transformer'", "patches of 3")),
+        Mistake(("run", "mnist1d", "cnn", "--family.kernel_sizes", "99", "--family.paddings", "0"), ("too small",)),
+        Mistake(("run", "adding", "rnn", "--task.length", "1"), ("`2 <= length", "task.length=1")),
+        Mistake(("run", "copy-memory", "rnn", "--task.length", "0"), ("`1 <= length", "task.length=0")),
+        Mistake(("run", "induction", "rnn", "--task.length", "2"), ("`3 <= length", "task.length=2")),
+        Mistake(("run", "shakespeare-char", "rnn", "--task.block_length", "0"), ("task.block_length=0",)),
+        Mistake(
+            ("run", "listops", "rnn", "--task.min_length", "50", "--task.max_length", "20"),
+            ("`task.min_length <= task.max_length` must hold", "50", "20"),
+        ),
+        Mistake(
+            ("run", "parity", "rnn", "--task.train_length", "500"), ("`task.train_length < task.test_length`", "500")
+        ),
+        Mistake(("run", "linear-gaussian", "linear", "--task.num_latents", "20"), ("`num_latents < num_values`", "20")),
+        flags("--data.missing_rate", "1", named=("`0 <= missing_rate < 1`", "data.missing_rate=1")),
+        flags("--data.missing_rate", "0.5", "--data.missing_strategy", "drop", named=("must leave training examples",)),
+        Mistake(("run", "parity", "rnn", "--data.missing_rate", "0.5"), ("'parity'", "tokens")),
+    )
+
+
+def pictures() -> Iterator[Mistake]:
+    """Yield folders of pictures that make no task."""
+    sound = {f"pictures/{name}/{number}.png": _png(number) for name in ("cat", "dog") for number in range(8)}
+    words = ("run", "image-folder", "linear", "--task.folder", "pictures", "--task.image_size", "4")
+    nan = io.BytesIO()
+    Image.fromarray(np.full((4, 4), np.nan, dtype=np.float32)).save(nan, format="TIFF")
+    for files, *named in (
+        ({"pictures/bird/.hidden": b""}, "at least 7 images", "bird (0)"),
+        ({"pictures/bird/0.png": _png(0)}, "at least 7 images", "bird (1)"),
+        ({"pictures/stray.png": _png(0)}, "task.labels=folders", "stray.png"),
+        ({"pictures/cat/nan.tiff": nan.getvalue()}, "cat/nan.tiff", "mode F"),
+        ({"pictures/cat/3.png": b""}, "cat/3.png"),
+        ({"pictures/dog/5.png": _png(5)[:40]}, "dog/5.png"),
+        ({"pictures/dog/notes.txt": b"not a picture"}, "dog/notes.txt"),
+    ):
+        assert isinstance(files, dict)
+        yield Mistake(words, tuple(map(str, named)), tuple({**sound, **files}.items()))
+
+
+def _png(level: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (5, 5), (20 * level, 9, 9)).save(content, format="PNG")
+    return content.getvalue()
+
+
 def files() -> Iterator[Mistake]:
     """Yield configuration files that hold no spec."""
     yield from (
@@ -253,4 +314,4 @@ def plans() -> Iterator[Mistake]:
 
 def all_written() -> list[Mistake]:
     """Return them all."""
-    return [*commands(), *arguments(), *conflicts(), *files(), *plans()]
+    return [*commands(), *arguments(), *conflicts(), *misfits(), *pictures(), *files(), *plans()]
