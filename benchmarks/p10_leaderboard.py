@@ -53,8 +53,11 @@ def comparisons(scale: Scale) -> Sequence[Comparison]:
         import mlflow
 
         mlflow.set_tracking_uri(store)
-        with timed() as sample:
-            found = mlflow.search_runs(search_all_experiments=True, max_results=2 * count)
+        try:
+            with timed() as sample:
+                found = mlflow.search_runs(search_all_experiments=True, max_results=2 * count)
+        finally:
+            mlflow.set_tracking_uri(None)  # it is written into the environment too, where others would follow it
         sample.outcome = dict(zip(found["tags.run_id"], found["metrics.test/accuracy"], strict=True))
         return sample
 

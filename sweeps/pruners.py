@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from optuna import pruners
+from optuna.exceptions import ExperimentalWarning
 
 from sweeps.choice import ChoiceError, Named, at_least, pick
 
@@ -159,8 +161,10 @@ class Wilcoxon(Pruner):
         at_least(self, "n_startup_steps", 0)
 
     def build(self) -> pruners.BasePruner:
-        """Return Optuna's Wilcoxon pruner."""
-        return pruners.WilcoxonPruner(p_threshold=self.p_threshold, n_startup_steps=self.n_startup_steps)
+        """Return Optuna's Wilcoxon pruner, without its warning in each process that it is experimental."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return pruners.WilcoxonPruner(p_threshold=self.p_threshold, n_startup_steps=self.n_startup_steps)
 
 
 PRUNERS: dict[str, type[Pruner]] = {

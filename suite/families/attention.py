@@ -12,9 +12,10 @@ from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Sequence
 from suite.learner import SupervisedLearner
+from suite.recurrence import RecurrentLayer, recurrent_layers, run_recurrent
 from suite.task import Card
 
-CELLS: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, type[RecurrentLayer]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,15 +66,12 @@ class AttentionLearner(SupervisedLearner):
         super().__init__(card)
         self.sequence = Sequence(card, settings.embedding_size)
         width = settings.hidden_size * (2 if settings.bidirectional else 1)
-        # One layer per module, as in the family rnn: torch's dropout between layers takes a Python float.
-        self.recurrent = nn.ModuleList(
-            CELLS[settings.cell](
-                self.sequence.features if index == 0 else width,
-                settings.hidden_size,
-                batch_first=True,
-                bidirectional=settings.bidirectional,
-            )
-            for index in range(settings.num_layers)
+        self.recurrent = recurrent_layers(
+            CELLS[settings.cell],
+            self.sequence.features,
+            settings.hidden_size,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
         )
         self.is_additive = settings.score == "additive"
         # A bias would add the same to every scaled dot product, which the softmax does not see.
@@ -98,7 +96,7 @@ class AttentionLearner(SupervisedLearner):
     def _encode(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch steps width"]:
         states: Tensor = self.sequence(inputs)
         for layer in self.recurrent:
-            states, _ = layer(states)
+            states = run_recurrent(layer, states)
         return states
 
     def _weigh(self, states: Float[Tensor, "batch steps width"]) -> Float[Tensor, "batch steps"]:

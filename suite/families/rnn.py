@@ -11,9 +11,10 @@ from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Sequence, num_steps
 from suite.learner import SupervisedLearner
+from suite.recurrence import RecurrentLayer, recurrent_layers, run_recurrent
 from suite.task import Card
 
-CELLS: dict[str, type[nn.RNN | nn.LSTM | nn.GRU]] = {"vanilla": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, type[RecurrentLayer]] = {"vanilla": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,16 +67,12 @@ class RNNLearner(SupervisedLearner):
         super().__init__(card)
         self.sequence = Sequence(card, settings.embedding_size)
         width = settings.hidden_size * (2 if settings.bidirectional else 1)
-        cell = CELLS[settings.cell]
-        # One layer per module: torch's own dropout between layers takes a Python float, which lanes cannot differ in.
-        self.recurrent = nn.ModuleList(
-            cell(
-                self.sequence.features if index == 0 else width,
-                settings.hidden_size,
-                batch_first=True,
-                bidirectional=settings.bidirectional,
-            )
-            for index in range(settings.num_layers)
+        self.recurrent = recurrent_layers(
+            CELLS[settings.cell],
+            self.sequence.features,
+            settings.hidden_size,
+            num_layers=settings.num_layers,
+            bidirectional=settings.bidirectional,
         )
         self.dropout = Dropout()
         self.readout = settings.readout
@@ -89,7 +86,7 @@ class RNNLearner(SupervisedLearner):
         """Return the outputs, of the card's output shape."""
         x = self.sequence(inputs)
         for layer in self.recurrent:
-            x = self.dropout(layer(x)[0])
+            x = self.dropout(run_recurrent(layer, x))
         outputs: Tensor = self.output(x if self.answers_each_step else self._read_out(x))
         if self.answers_each_step:
             return outputs

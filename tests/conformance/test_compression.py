@@ -31,7 +31,7 @@ Make = Callable[[str], tuple[RunFolder, dict[str, Any]]]
 
 @pytest.fixture(autouse=True)
 def _few_timings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time each model twice on few examples: how long it takes is not looked at here, and diffusion samples for long."""
+    """Time each model twice, on few examples: its speed is not looked at here, and diffusion samples for long."""
     for name, value in {"SECONDS": 0.0, "FEWEST_TIMINGS": 2, "BATCH_SIZE": 8}.items():
         monkeypatch.setattr(footprint, name, value)
 
