@@ -16,6 +16,7 @@ from results.files import Files
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+    from sqlalchemy import Engine
 
 PREFIX: Final = "mlflow.boltbench."
 """What the tags of files begin with. MLflow's UI hides tags under ``mlflow.``, and these are thousands of letters."""
@@ -23,6 +24,8 @@ RECORD_FILES: Final = ("result.json", "replay.json", "tuning.json")
 """The files that make a record."""
 MAX_TAG_LENGTH: Final = 5000
 """MLflow takes 8000 letters, and other servers of its interface 5000."""
+CONNECT_SECONDS: Final = 5
+"""How long a database server may take to answer a first time."""
 RUN_ID_TAG: Final = "run_id"
 COMPLETE_TAG: Final = "result_sha256"
 """Written last, with the digest of the files: a copy without it was cut short."""
@@ -57,9 +60,24 @@ def make_client(tracking_uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     from mlflow.tracking import MlflowClient
 
+    if tracking_uri.startswith("postgresql"):
+        # MLflow asks a server that does not answer eleven times, for more than three minutes.
+        with database_engine(tracking_uri).connect():
+            pass
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=tracking_uri)
+
+
+def database_engine(uri: str) -> Engine:
+    """Return an engine that keeps no connection and does not wait long for a server that does not answer."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool, isolation_level="AUTOCOMMIT")
+    if engine.driver in ("psycopg", "psycopg2") and "connect_timeout" not in engine.url.query:
+        url = engine.url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
+        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, isolation_level="AUTOCOMMIT")
+    return engine
 
 
 def files_in_store(uri: str) -> tuple[list[Files], int]:

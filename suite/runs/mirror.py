@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import hashlib
 import json
 import os
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +21,7 @@ from results.tracking import PREFIX, RECORD_FILES, RUN_ID_TAG, make_client, tags
 from suite.errors import UserError
 from suite.runs.folder import ENVIRONMENT, METRICS, RESULT, SPEC, RunFolder, Store
 from suite.runs.metrics_log import read_rows
+from suite.runs.mlflow_tables import prepare_postgresql, prepare_sqlite
 from suite.runs.study_mirror import StudyMirror, part_of_study
 
 if TYPE_CHECKING:
@@ -197,18 +196,11 @@ class Mirror:
         """Return the client, with the store prepared: one process at a time creates its tables."""
         if self._client is None:
             if self.tracking_uri == default_tracking_uri(self.store):
-                self._prepare_sqlite()
+                prepare_sqlite(self.store.mlflow, self.tracking_uri)
+            elif self.tracking_uri.startswith("postgresql"):
+                prepare_postgresql(self.tracking_uri)
             self._client = make_client(self.tracking_uri)
         return self._client
-
-    def _prepare_sqlite(self) -> None:
-        """Create the tables and switch to write-ahead logging, alone: of four processes at once, one would survive."""
-        self.store.mlflow.mkdir(parents=True, exist_ok=True)
-        with (self.store.mlflow / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            make_client(self.tracking_uri).search_experiments(max_results=1)
-            with contextlib.closing(sqlite3.connect(self.store.mlflow / "mlflow.db")) as database:
-                database.execute("PRAGMA journal_mode=WAL")  # the file keeps the mode; asking again changes nothing
 
     def task_experiment(self, about: Mapping[str, Any]) -> str:
         """Return the id of a task's experiment; ``about`` is a result or a study of that task."""
@@ -220,18 +212,26 @@ class Mirror:
         if name not in self._experiments:
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
-                local = self.tracking_uri == default_tracking_uri(self.store)
-                location = (self.store.mlflow / "artifacts" / name).resolve().as_uri() if local else None
-                self._experiments[name] = client.create_experiment(
-                    name,
-                    artifact_location=location,
-                    tags={"mlflow.experimentKind": EXPERIMENT_KIND, "mlflow.note.content": note},
-                )
+                self._experiments[name] = self._create_experiment(client, name, note)
             else:
                 if experiment.lifecycle_stage == "deleted":
                     client.restore_experiment(experiment.experiment_id)
                 self._experiments[name] = experiment.experiment_id
         return self._experiments[name]
+
+    def _create_experiment(self, client: MlflowClient, name: str, note: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        local = self.tracking_uri == default_tracking_uri(self.store)
+        location = (self.store.mlflow / "artifacts" / name).resolve().as_uri() if local else None
+        tags = {"mlflow.experimentKind": EXPERIMENT_KIND, "mlflow.note.content": note}
+        try:
+            return str(client.create_experiment(name, artifact_location=location, tags=tags))
+        except MlflowException:
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+            return str(experiment.experiment_id)  # another process was quicker
 
     def _log_params(self, client: MlflowClient, run: str, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param

@@ -1,9 +1,12 @@
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from results.errors import RecordError
+from results.tracking import files_in_store
 from tests.commands.front import COMMAND, QUICK, Front, environment, read_rows, snapshot
 
 SECRET = "hunter2-s3cret"
@@ -96,6 +99,21 @@ def test_a_password_in_a_tracking_uri_is_seen_nowhere(front: Front, uri: str) ->
     assert front("resume").code == 0
     assert len(front.mlflow_runs()) == 1
     assert holds_secret(front.root) == []
+
+
+def test_a_database_that_takes_connections_and_never_answers_is_not_waited_for(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("psycopg", reason="needs the extra `postgres`")
+    front("run", "digits", "linear", *QUICK)
+    monkeypatch.setattr("results.tracking.CONNECT_SECONDS", 2)  # the least that the driver takes
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}/runs"
+        outcome = front("resume", "--tracking-uri", f"postgresql://user:{SECRET}@{place}")
+        with pytest.raises(RecordError, match=f"^The MLflow store at postgresql://{place} could not be read") as raised:
+            files_in_store(f"postgresql://user:{SECRET}@{place}")
+    assert "MLflow could not be written" in outcome.err
+    assert SECRET not in outcome.text + str(raised.value)
 
 
 def test_a_password_in_the_environment_reaches_no_output_of_a_whole_process(front: Front) -> None:
