@@ -17,6 +17,8 @@ from suite.task import TASKS, Task
 # None of the imports above brings torch in. Child processes get this too: threads change rounding, and two workers
 # share two cores.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Runs with large steps take every core nevertheless: threads that wait for each other must leave the core to others.
+os.environ["OMP_WAIT_POLICY"] = "passive"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 # The shapes in these files' signatures are checked at each call, in tests only.
@@ -146,7 +148,7 @@ def run_quickly(tmp_path: Path) -> Callable[..., Any]:
         made += 1
         prepared = prepare(
             RunSpec.from_mapping({"budget": {"steps": steps}, "data": {"batch_size": 32}, **mapping}),
-            Execution(device="cpu", block_steps=block_steps),
+            Execution(device="cpu", block_steps=block_steps, threads=1),
         )
         folder = RunFolder(tmp_path / "runs" / str(made))
         result, _ = execute(prepared, folder)

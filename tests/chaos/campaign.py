@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.chaos.zygote import Child, Zygote
 from tests.commands.front import Front, make_front
 
-ROUNDS = int(os.environ.get("BOLTBENCH_CHAOS_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("BOLTBENCH_CHAOS_ROUNDS", "1"))
 """Runs that are killed; each several times before it may end."""
 KILLS_PER_RUN = 3
 DIGESTS = {"weights", "metrics", "predictions"}

@@ -45,7 +45,7 @@ def parents(tmp_path_factory: pytest.TempPathFactory, toys: dict[str, type[Task]
     def make(family: str) -> tuple[RunFolder, dict[str, Any]]:
         fitting = [name for name in sorted(toys) if FAMILIES.get(family)().misfit(toys[name]().card()) is None]
         spec = RunSpec.from_mapping({"task": fitting[0], "family": family, "budget": {"steps": STEPS}})
-        return run(prepare(spec, Execution(device="cpu")), runs)
+        return run(prepare(spec, Execution(device="cpu", threads=1)), runs)
 
     return make
 
@@ -73,7 +73,7 @@ def compressed(method: str, parent: RunFolder) -> Prepared:
     if not all(importlib.util.find_spec(package) for package in packages):
         pytest.skip(f"{', '.join(packages)} is an extra that `make install` leaves out")
     try:
-        return prepare(RunSpec.from_mapping(mapping), Execution(device="cpu"), runs=parent.path.parent)
+        return prepare(RunSpec.from_mapping(mapping), Execution(device="cpu", threads=1), runs=parent.path.parent)
     except UserError as error:
         pytest.skip(f"{method} says: {error}")
 

@@ -54,7 +54,7 @@ def switch_on(name: str) -> dict[str, Any]:
 
 def prepare_with(where: dict[str, str], regularization: dict[str, Any]) -> Prepared:
     spec = RunSpec.from_mapping({**where, "regularization": regularization, "budget": {"steps": 4}})
-    return prepare(spec, Execution(device="cpu"))
+    return prepare(spec, Execution(device="cpu", threads=1))
 
 
 @functools.cache

@@ -20,6 +20,8 @@ MOST_LETTERS = 1000
 """An error is one or two sentences; a list of known names may follow."""
 GENERATED = [*mistakes.by_type(), *mistakes.misspelled(), *mistakes.names(), *mistakes.bad_seeds()]
 WRITTEN = all_written()
+EVERY = 8
+"""Of this many fifties of generated mistakes, one is among the default tests; all are, with `make slow`."""
 
 
 def call(*words: str) -> Outcome:
@@ -66,7 +68,13 @@ def test_a_mistake_is_refused_by_name_and_leaves_nothing(
     check(mistake, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("start", range(0, len(GENERATED), 50))
+@pytest.mark.parametrize(
+    "start",
+    [
+        start if index % EVERY == 0 else pytest.param(start, marks=pytest.mark.slow)
+        for index, start in enumerate(range(0, len(GENERATED), 50))
+    ],
+)
 def test_fifty_generated_mistakes_are_refused_by_name_and_leave_nothing(
     start: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
