@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from suite.errors import UserError
 from suite.fields import Settings
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Kind = Literal["image-classification", "sequence-modelling", "generation", "reconstruction"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Direction = Literal["maximize", "minimize"]
 SplitName = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")

@@ -15,7 +15,7 @@ from sweeps.documents import DocumentError, read_document
 
 FOLDER = Path(__file__).parent / "plans"
 EVERY = "all"
-"""In place of a list: every name that is registered."""
+"""In place of a list: every name that is registered; with a kind behind it (``all generation``), those of the kind."""
 _KEYS = ("tasks", "families", "seeds", "settings")
 shown = reprlib.repr
 """A value as an error shows it: cut, with dots, where a file holds something huge."""
@@ -34,7 +34,7 @@ class Cell:
     settings: dict[str, Any]
     seeds: tuple[int, ...]
     is_explicit: bool
-    """Whether task and family are both named; a pair that only ``all`` brought together may turn out not to fit."""
+    """Whether task and family are both named; what only ``all`` brought together may not fit, or lack its data."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +45,29 @@ class Plan:
     description: str
     entries: tuple[Mapping[str, Any], ...]
 
-    def cells(self, *, tasks: Sequence[str], families: Sequence[str]) -> list[Cell]:
-        """Return every configuration in the plan's order; the arguments say what ``all`` stands for."""
+    @property
+    def asks_for_kinds(self) -> bool:
+        """Whether an entry takes all tasks of a kind."""
+        return any(_kind_of(entry.get("tasks")) is not None for entry in self.entries)
+
+    def cells(
+        self, *, tasks: Sequence[str], families: Sequence[str], kinds: Mapping[str, Sequence[str]] | None = None
+    ) -> list[Cell]:
+        """Return every configuration in the plan's order.
+
+        Args:
+            tasks: What ``all`` stands for.
+            families: Likewise.
+            kinds: What ``all KIND`` stands for, by kind.
+        """
         found = []
         for index, entry in enumerate(self.entries):
             where = f"plan {self.name!r}, runs[{index}]"
             seeds = tuple(parse_seeds(entry.get("seeds", 0)))
-            every = EVERY in (entry.get("tasks"), entry.get("families"))
+            kind = _kind_of(entry.get("tasks"))
+            if kind is not None:
+                entry = {**entry, "tasks": _tasks_of(kind, kinds or {}, where)}
+            every = kind is not None or EVERY in (entry.get("tasks"), entry.get("families"))
             chosen = _named(entry, "tasks", tasks, where), _named(entry, "families", families, where)
             found += [
                 Cell(task, family, copy.deepcopy(entry.get("settings") or {}), seeds, is_explicit=not every)
@@ -122,6 +138,19 @@ def parse_seeds(value: object) -> list[int]:
     if not seeds:
         raise PlanError("`len(seeds) >= 1` must hold, but got an empty list.")
     return list(dict.fromkeys(seeds))
+
+
+def _kind_of(value: object) -> str | None:
+    """Return the kind in ``all KIND``."""
+    return value.removeprefix(f"{EVERY} ") if isinstance(value, str) and value.startswith(f"{EVERY} ") else None
+
+
+def _tasks_of(kind: str, kinds: Mapping[str, Sequence[str]], where: str) -> list[str]:
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, list(kinds), n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise PlanError(f"Unknown kind {shown(kind)} in `tasks` of {where}.{hint} Known: {', '.join(sorted(kinds))}.")
+    return list(kinds[kind])
 
 
 def _named(entry: Mapping[str, Any], key: str, every: Sequence[str], where: str) -> list[dict[str, Any]]:

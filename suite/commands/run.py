@@ -163,20 +163,13 @@ def settings_of(task: str, family: str, rest: list[str], config: Mapping[str, An
 
 
 def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepared]:
+    from suite.commands.planning import cells_of, leave_out
     from suite.commands.settings import parse_flags
-    from suite.family import FAMILIES
-    from suite.task import TASKS
-    from sweeps.plans import PlanError, load_plan
+    from suite.errors import DataMissingError
 
     if arguments.task is not None or arguments.config is not None:
         raise UserError("--plan names the tasks, families and settings itself; drop the other arguments, or --plan.")
-    try:
-        cells = load_plan(arguments.plan).cells(tasks=TASKS.names(), families=FAMILIES.names())
-    except PlanError as error:
-        raise UserError(str(error)) from error
-    for cell in cells:
-        TASKS.check(cell.task["name"])
-        FAMILIES.check(cell.family["name"])
+    cells = cells_of(arguments.plan)
     from suite.engine.devices import Execution
     from suite.spec import settings_groups
 
@@ -184,11 +177,22 @@ def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepar
     flags = parse_flags(rest, {**settings_groups(), "execution": Execution})
     prepared: list[Prepared] = []
     left_out: dict[str, list[str]] = {}
+    without_data: set[str] = set()
     for cell in cells:
-        made = _prepare_cell(cell, flags, arguments, runs)
+        task = cell.task["name"]
+        if task in without_data:
+            continue
+        try:
+            made = _prepare_cell(cell, flags, arguments, runs)
+        except DataMissingError as error:
+            if cell.is_explicit:
+                raise
+            leave_out(task, error)
+            without_data.add(task)
+            continue
         prepared += made
         if not made:
-            left_out.setdefault(cell.task["name"], []).append(cell.family["name"])
+            left_out.setdefault(task, []).append(cell.family["name"])
     for task, families in left_out.items():
         complain(f"{task} is not for {', '.join(families)} (`boltbench list` says why).")
     if not prepared:

@@ -151,16 +151,10 @@ def default_name(base: RunSpec, how: SweepSettings) -> str:
 
 def pairs_of_plan(name: str) -> list[Mapping[str, Any]]:
     """Return the pairs of a plan that fit, each with its settings."""
-    from suite.family import FAMILIES
-    from suite.task import TASKS
-    from sweeps.plans import PlanError, load_plan
+    from suite.commands.planning import cells_of
 
-    try:
-        cells = load_plan(name).cells(tasks=TASKS.names(), families=FAMILIES.names())
-    except PlanError as error:
-        raise UserError(str(error)) from error
     pairs: list[Mapping[str, Any]] = []
-    for cell in cells:
+    for cell in cells_of(name):
         merged = merge(cell.settings, {"task": cell.task, "family": cell.family})
         merged.pop("execution", None)
         spec = RunSpec.from_mapping(merged)

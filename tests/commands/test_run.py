@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 import yaml
 
 from suite.runs.folder import RESULT, Store
@@ -175,6 +176,29 @@ def test_a_plan_file_runs_every_pair_that_fits(front: Front, tmp_path: Path) -> 
     assert sorted((r["family"], r["seed"]) for r in results) == [("linear", 0), ("linear", 1), ("mlp", 0), ("mlp", 1)]
     assert {r["spec"]["family"].get("width") for r in results if r["family"] == "mlp"} == {8}
     assert "boltbench replay" in outcome.out
+
+
+def test_a_plan_over_all_tasks_leaves_those_without_data_out_by_name(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("BOLTBENCH_DATA", str(tmp_path / "empty"))
+    monkeypatch.setenv("BOLTBENCH_CACHE", str(tmp_path / "empty"))
+    plan = tmp_path / "plan.yaml"
+    short = "settings: {budget: {steps: 1}}"
+    plan.write_text(f"runs: [{{tasks: all image-classification, families: [linear, vae], {short}}}]")
+    outcome = front("run", "--plan", plan, "--execution.device", "cpu")
+    assert outcome.code == 0, outcome
+    assert "image-folder is left out: The task image-folder needs a folder" in outcome.err
+    for name in ("mnist", "cifar10"):
+        assert sum(line.startswith(f"{name} is left out: ") for line in outcome.err.splitlines()) == 1
+        assert f"boltbench data fetch {name}" in outcome.err
+    assert "digits is not for vae" in outcome.err
+    assert "digits" in {(folder.result() or {})["task"] for folder in front.folders()}
+    plan.write_text(f"runs: [{{tasks: [digits, cifar10], families: [linear], {short}}}]")
+    outcome = front("run", "--plan", plan)  # what was asked for by name is not left out
+    assert outcome.code == 2
+    assert "boltbench data fetch cifar10" in outcome.err
 
 
 def test_a_pair_that_does_not_fit_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -30,6 +30,17 @@ def test_all_stands_for_every_registered_name_and_may_meet_pairs_that_do_not_fit
     assert load(tmp_path, "runs: [{tasks: all, families: [x]}]") == [("a", "x", (0,), False), ("b", "x", (0,), False)]
 
 
+def test_all_of_a_kind_stands_for_its_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("runs: [{tasks: all generation, families: [x]}]")
+    plan = load_plan(str(path))
+    assert plan.asks_for_kinds
+    cells = plan.cells(tasks=["a", "b", "c"], families=["x"], kinds={"generation": ["b", "c"], "other": ["a"]})
+    assert [(cell.task["name"], cell.is_explicit) for cell in cells] == [("b", False), ("c", False)]
+    with pytest.raises(PlanError, match=r"Unknown kind 'generation' in `tasks` of plan 'own'.*Known: gener"):
+        plan.cells(tasks=["a"], families=["x"], kinds={"generations": ["a"]})
+
+
 def test_cells_do_not_share_their_settings(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("runs: [{tasks: [a, b], families: [x], settings: {budget: {epochs: 3}}}]")
@@ -41,9 +52,10 @@ def test_cells_do_not_share_their_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", plan_names())
 def test_every_plan_that_ships_names_what_is_registered(name: str) -> None:
     from suite.family import FAMILIES
-    from suite.task import TASKS
+    from suite.task import KINDS, TASKS
 
-    cells = load_plan(name).cells(tasks=TASKS.names(), families=FAMILIES.names())
+    kinds = {kind: ["ring"] for kind in KINDS}
+    cells = load_plan(name).cells(tasks=TASKS.names(), families=FAMILIES.names(), kinds=kinds)
     assert cells
     assert load_plan(name).description
     assert {cell.task["name"] for cell in cells} <= set(TASKS.names())
