@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
+import orjson
+
 from results.errors import RecordError
 from results.schema import SCHEMA, WAY_OUT
 from results.seal import check_seal
@@ -47,7 +49,10 @@ def decode(content: bytes, where: str) -> dict[str, Any]:
         RecordError: The content is not strict JSON (NaN and Infinity are none), or no mapping.
     """
     try:
-        decoded = _DECODER.decode(content.decode())
+        try:
+            decoded = orjson.loads(content)
+        except ValueError:  # also for numbers that fit into no float: whose they are is told by the checks of fields
+            decoded = json.loads(content.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{where} must be strict JSON, but it is not: {error}. {WAY_OUT}") from error
     if not isinstance(decoded, dict):
@@ -84,7 +89,3 @@ def decode_result(content: bytes, where: str) -> dict[str, Any]:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
-
-
-# One decoder for all: `json.loads` with a hook builds a new one at each call.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

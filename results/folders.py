@@ -20,7 +20,7 @@ from results.schema import COLUMNS
 
 CACHE: Final = ".records.arrow"
 """The cache's name within the folder of runs; it may be deleted at any time."""
-CACHE_VERSION: Final = b"boltbench records 1\n"
+CACHE_VERSION: Final = b"boltbench records 2\n"
 """What a cache begins with; a change of columns needs a new number."""
 CACHE_FROM: Final = 500
 """Fewer runs are read from their files in less than a tenth of a second, and no cache is written."""

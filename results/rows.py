@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import orjson
 import pandas as pd
 
 from results.errors import RecordError
@@ -34,10 +34,6 @@ HIDDEN: Final = (SCORE_NAMES, DIGEST, EXTRAS, PLACE)
 """Columns that merging needs, and that no user sees: the scores that the record names, the sha256 of its result, that
 of the files beside it, and where it lies."""
 
-# What was decoded holds no cycles, and looking for them costs a tenth.
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
-_SORTING_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False, sort_keys=True)
-
 
 def frame_of(runs: Sequence[Files]) -> pd.DataFrame:
     """Return one row for each run, in order, with the columns of `results.records.load_records` and `HIDDEN`.
@@ -60,7 +56,7 @@ def frame_of(runs: Sequence[Files]) -> pd.DataFrame:
             if column.dtype.startswith("datetime"):
                 columns[column.name] = _times(values, column.field, places)
             else:
-                values = [_ENCODER.encode(value) for value in values] if dict in column.types else values
+                values = [orjson.dumps(value).decode() for value in values] if dict in column.types else values
                 columns[column.name] = pd.Series(values, dtype=column.dtype)
         columns |= _tuning_columns(runs) | _derived_columns(records, columns["changed"].tolist(), places)
         columns |= _score_columns(records, sections["scores"], places)
@@ -146,7 +142,9 @@ def _derived_columns(
         "task_label": [made[key][0] for key in keys],
         "setting": [made[key][1] for key in keys],
         "purpose": [_purpose(record) for record in records],
-        "task_settings": [_SORTING_ENCODER.encode(record["spec"]["task"]) for record in records],
+        "task_settings": [
+            orjson.dumps(record["spec"]["task"], option=orjson.OPT_SORT_KEYS).decode() for record in records
+        ],
     }
     return {name: pd.Series(values, dtype="str") for name, values in texts.items()}
 
