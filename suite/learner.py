@@ -87,6 +87,13 @@ class Learner(lightning.LightningModule, ABC):
         """
         return {}
 
+    def attention_maps(self, batch: Batch) -> Tensor | None:
+        """Return the weights with which an answer looks at its input: (batch, layers, heads, queries, keys); or None.
+
+        Those of one query sum to one. They are kept for a few test examples, to be drawn.
+        """
+        return None
+
     def final_scores(self, batch: Batch) -> dict[str, Tensor]:
         """Return further such scores that are too dear for every validation; asked for once, at the end of a run."""
         return {}

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from suite.batch import Batch
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Sequence
@@ -92,6 +93,10 @@ class AttentionLearner(SupervisedLearner):
     def attention_weights(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch steps"]:
         """Return the share of each step in the answer, before dropout; the shares of an input sum to one."""
         return self._weigh(self._encode(inputs))
+
+    def attention_maps(self, batch: Batch) -> Tensor:
+        """Return `attention_weights` as one head of one layer, with one query."""
+        return self.attention_weights(batch.inputs)[:, None, None, None]
 
     def _encode(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch steps width"]:
         states: Tensor = self.sequence(inputs)

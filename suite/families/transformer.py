@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
+from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
@@ -163,6 +164,17 @@ class TransformerLearner(SupervisedLearner):
         outputs: Tensor = self.output(x if self.answers_each_position else self._read_out(x))
         return outputs
 
+    def attention_maps(self, batch: Batch) -> Tensor:
+        """Return the weights of every head; a class token is the first position."""
+        x = self._embed(batch.inputs)
+        turns = self._waves(x.shape[1]) if self.settings.positions == "rotary" else None
+        maps = []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            maps.append(block.attention.weights(block.attention_norm(x) if block.norm_first else x, turns))
+            x = block(x, turns)
+        return torch.stack(maps, dim=1)
+
     def _embed(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch positions width"]:
         x: Tensor = self.embedding(inputs)
         if self.settings.positions == "sinusoidal" and isinstance(self.embedding, nn.Embedding):
@@ -229,14 +241,32 @@ class SelfAttention(nn.Module):
         self, x: Float[Tensor, "batch positions width"], turns: Float[Tensor, "2 positions half"] | None
     ) -> Float[Tensor, "batch positions width"]:
         """Return the attended features."""
+        query, key, value = self._split(x, turns)
+        heads = functional.scaled_dot_product_attention(query, key, value, is_causal=self.is_causal)
+        attended: Tensor = self.dropout(self.branch_output(heads.transpose(1, 2).flatten(2)))
+        return attended
+
+    def weights(
+        self, x: Float[Tensor, "batch positions width"], turns: Float[Tensor, "2 positions half"] | None
+    ) -> Float[Tensor, "batch heads positions positions"]:
+        """Return the weights that `forward` sums values with; it never holds them itself."""
+        query, key, _ = self._split(x, turns)
+        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
+        if self.is_causal:
+            later = torch.ones(scores.shape[2:], dtype=torch.bool, device=x.device).triu(diagonal=1)
+            scores = scores.masked_fill(later, -math.inf)
+        return torch.softmax(scores, dim=3)
+
+    def _split(
+        self, x: Float[Tensor, "batch positions width"], turns: Float[Tensor, "2 positions half"] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, (batch, heads, positions, size) each."""
         batch, positions, width = x.shape
         joint = self.query_key_value(x).reshape(batch, positions, 3, self.num_heads, width // self.num_heads)
         query, key, value = joint.permute(2, 0, 3, 1, 4)
         if turns is not None:
             query, key = turn(query, turns), turn(key, turns)
-        heads = functional.scaled_dot_product_attention(query, key, value, is_causal=self.is_causal)
-        attended: Tensor = self.dropout(self.branch_output(heads.transpose(1, 2).flatten(2)))
-        return attended
+        return query, key, value
 
 
 class Perceptron(nn.Module):

@@ -23,6 +23,7 @@ METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 WEIGHTS = "checkpoints/selected.safetensors"
 PREDICTIONS = "predictions.npz"
+EXAMPLES = "examples.npz"
 RESULT = "result.json"
 REPLAY = "replay.json"
 TRAINED = "checkpoints/trained.json"
@@ -152,7 +153,7 @@ class RunFolder:
 
     def file_digests(self) -> dict[str, str]:
         """Return the sha256 of every file that a result vouches for."""
-        names = (SPEC, ENVIRONMENT, METRICS, WEIGHTS, PREDICTIONS)
+        names = (SPEC, ENVIRONMENT, METRICS, WEIGHTS, PREDICTIONS, EXAMPLES)
         return {name: sha256_of(self.path / name) for name in names if (self.path / name).is_file()}
 
     def damaged_files(self) -> list[str]:
@@ -169,7 +170,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Forget an earlier result, its proof first, so that no moment shows a result beside newer files."""
-        for name in (RESULT, REPLAY, ENVIRONMENT, METRICS, PREDICTIONS, ERROR):
+        for name in (RESULT, REPLAY, ENVIRONMENT, METRICS, PREDICTIONS, EXAMPLES, ERROR):
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 

@@ -244,14 +244,14 @@ class Mirror:
             client.log_batch(run, metrics=chunk)
 
     def _log_artifacts(self, client: MlflowClient, run: str, folder: RunFolder) -> None:
-        from results.plots import learning_curve
+        from results.drawings.of_run import pictures_of_run
 
         for name in (SPEC, ENVIRONMENT, RESULT):
             client.log_artifact(run, str(folder.path / name))
-        if (folder.path / METRICS).stat().st_size > 0:
-            with tempfile.TemporaryDirectory() as directory:
-                picture = Path(directory) / "learning_curve.png"
-                picture.write_bytes(learning_curve(folder.path))
+        with tempfile.TemporaryDirectory() as directory:
+            for name, content in pictures_of_run(folder.path):
+                picture = Path(directory) / f"{name}.png"
+                picture.write_bytes(content)
                 client.log_artifact(run, str(picture))
 
 

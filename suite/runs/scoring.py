@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from suite.atomic import sha256_of, write_bytes
@@ -17,6 +18,7 @@ from suite.engine.evaluation import evaluate
 from suite.errors import UserError
 from suite.learner import Learner
 from suite.runs.compressed import read_back
+from suite.runs.examples import save_examples
 from suite.runs.folder import METRICS, PREDICTIONS, TRAINED, WEIGHTS, RunFolder
 from suite.runs.metrics_log import read_curves
 from suite.runs.prepare import Prepared
@@ -52,7 +54,9 @@ def score(
     if test is not None:
         found, predictions = evaluate(learner, test, noise_seed=prepared.evaluation_seed("test"), **how)
         scores |= {f"test/{name}": value for name, value in found.items()}
-        predictions_digest = _save_predictions(folder, predictions, test.targets)
+        targets = torch.cat([batch.targets for batch in test.batches(spec.evaluation.batch_size)])
+        predictions_digest = _save_predictions(folder, predictions, targets)
+        save_examples(folder, learner, test)
     broken = [f"{name} was {value}" for name, value in scores.items() if not math.isfinite(value)]
     if broken:  # weights can leave the numbers in the very last step, where no loss sees it
         message = f"{', '.join(broken)}."

@@ -16,6 +16,7 @@ def test_a_run_leaves_every_file_of_its_folder_and_vouches_for_each(done: Front)
         "environment.json",
         "metrics.jsonl",
         "predictions.npz",
+        "examples.npz",
         "checkpoints/selected.safetensors",
     }
     assert names == {*vouched, "result.json", ".lock"}
@@ -79,7 +80,8 @@ def test_mlflow_holds_the_val_curve_the_final_scores_and_the_cost(done: Front) -
         assert [value for _, _, value in curves[f"train/{name}"]] == [result["cost"][name]]
     single = [name for name, points in curves.items() if len(points) == 1]
     assert {step for name in single for step, _, _ in curves[name]} == {0}, "MLflow draws bars of these"
-    assert artifacts == ["environment.json", "learning_curve.png", "result.json", "spec.yaml"]
+    pictures = ["confusion_matrix.png", "learning_curve.png"]
+    assert artifacts == sorted(["environment.json", "result.json", "spec.yaml", *pictures])
 
 
 def test_the_leaderboard_is_printed_at_the_end(front: Front) -> None:

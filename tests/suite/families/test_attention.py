@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from suite.batch import Batch
 from suite.families.attention import Attention, AttentionLearner
 from suite.layers import Dropout
 from suite.task import Card, Task
@@ -63,6 +64,13 @@ def test_weights_are_those_of_the_papers_formula(score: Any, card: Card, inputs:
     torch.manual_seed(0)
     learner = Attention(score=score, hidden_size=6, attention_size=5).build(card)
     torch.testing.assert_close(learner.attention_weights(inputs), weighed_by_hand(learner, inputs, score))
+
+
+def test_maps_are_the_weights_as_one_head_of_one_layer(card: Card, inputs: torch.Tensor) -> None:
+    learner = Attention(num_layers=2).build(card).eval()
+    maps = learner.attention_maps(Batch(inputs, inputs))
+    assert maps.shape == (3, 1, 1, 1, 24)
+    assert torch.equal(maps.flatten(1), learner.attention_weights(inputs))
 
 
 def test_a_query_of_zeros_takes_the_mean_over_steps(card: Card, inputs: torch.Tensor) -> None:

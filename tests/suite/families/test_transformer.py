@@ -47,6 +47,39 @@ def tokens(count: int, card: Card, seed: int = 0) -> Tensor:
 
 
 @POSITIONS
+@pytest.mark.parametrize("is_causal", [True, False])
+def test_the_weights_that_are_read_back_are_those_that_values_are_summed_with(
+    positions: Any, is_causal: bool, text: Card
+) -> None:
+    torch.manual_seed(0)
+    learner = Transformer(positions=positions).build(dataclasses.replace(text, is_causal=is_causal)).eval()
+    block = learner.blocks[1]
+    assert isinstance(block, Block)
+    attention = block.attention
+    x = torch.randn(3, 16, 32)
+    turns = learner._waves(16) if positions == "rotary" else None
+    weights = attention.weights(x, turns)
+    torch.testing.assert_close(weights.sum(dim=3), torch.ones(3, 2, 16))
+    assert bool((weights.triu(diagonal=1) == 0).all()) is is_causal
+    value = attention._split(x, turns)[2]
+    summed = attention.branch_output((weights @ value).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(summed, attention(x, turns), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_maps_are_those_of_every_layer_on_the_features_that_it_sees(norm_first: bool, text: Card) -> None:
+    torch.manual_seed(0)
+    learner = Transformer(norm_first=norm_first, num_layers=3).build(text).eval()
+    inputs = tokens(2, text)
+    seen: list[Tensor] = []
+    for block in learner.blocks:
+        assert isinstance(block, Block)
+        block.attention.register_forward_pre_hook(lambda module, given: seen.append(module.weights(*given)))
+    learner(inputs)
+    assert torch.equal(learner.attention_maps(Batch(inputs, inputs)), torch.stack(seen[:3], dim=1))
+
+
+@POSITIONS
 @pytest.mark.parametrize("norm_first", [True, False])
 def test_later_tokens_leave_earlier_answers_of_a_language_model_as_they_are(
     positions: Any, norm_first: bool, text: Card

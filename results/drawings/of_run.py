@@ -1,0 +1,39 @@
+"""All pictures of one run by name: what there is to see depends on what the run kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from results.drawings.attention import attention_of
+from results.drawings.confusion import confusion_of
+from results.drawings.examples import Kept, read_kept
+from results.drawings.reconstructions import reconstructions_of
+from results.drawings.samples import samples_of
+from results.plots import learning_curve
+
+OF_KIND: Final[dict[str, tuple[str, Callable[[Kept], bytes | None]]]] = {
+    "generation": ("samples", samples_of),
+    "reconstruction": ("reconstructions", reconstructions_of),
+}
+OTHERWISE: Final = ("confusion_matrix", confusion_of)
+
+
+def pictures_of_run(run_folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the PNG bytes of each picture; equal run folders give equal bytes.
+
+    Raises:
+        RecordError: There is no such run, or its files are damaged.
+    """
+    folder = Path(run_folder)
+    metrics = folder / "metrics.jsonl"
+    if metrics.is_file() and metrics.stat().st_size > 0:
+        yield "learning_curve", learning_curve(folder)
+    kept = read_kept(folder)
+    if kept is None:
+        return
+    for name, draw in (OF_KIND.get(kept.kind, OTHERWISE), ("attention", attention_of)):
+        drawn = draw(kept)
+        if drawn is not None:
+            yield name, drawn
