@@ -72,6 +72,10 @@ def _source(place: Path | str) -> Source:
 
 
 def _labels(frame: pd.DataFrame) -> pd.Series:
-    labels, data = frame["task_label"], frame["data_sha256"]
-    is_shared = data.groupby(labels).transform("nunique") > 1
-    return labels.where(~is_shared, labels + " [data " + data.str[:8] + "]").astype("str")
+    labels = frame["task_label"]
+    for what in ("data", "scorer"):
+        # What a run was scored by alone is none for most tasks, and for runs that never began.
+        digests = frame[f"{what}_sha256"]
+        is_shared = digests.groupby(labels).transform("nunique") > 1
+        labels = labels.where(~is_shared | digests.isna(), labels + f" [{what} " + digests.str[:8] + "]")
+    return labels.astype("str")

@@ -113,6 +113,7 @@ COLUMNS: Final = (
     _in("digests", "metrics_digest", (str,), "str", "metrics", nullable=True),
     _in("digests", "predictions_digest", (str,), "str", "predictions", nullable=True),
     Column("data_sha256", (str,), "str"),
+    Column("scorer_sha256", (str,), "str", nullable=True, may_lack=True),
     Column("environment_id", (str,), "str", optional_unless_completed=True),
     Column("started_at", (str,), "datetime64[us, UTC]", optional_unless_completed=True),
     Column("finished_at", (str,), "datetime64[us, UTC]", optional_unless_completed=True),

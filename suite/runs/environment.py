@@ -36,7 +36,7 @@ PACKAGES = (
 TOOLS = ("pandas", "optuna", "mlflow", "matplotlib", "rich")
 """Packages that only handle what is there."""
 CORE_SOURCES = (
-    *("batch.py", "layers.py", "learner.py", "metrics.py", "normalization.py", "seeds.py", "streams.py"),
+    *("batch.py", "fidelity.py", "layers.py", "learner.py", "metrics.py", "normalization.py", "seeds.py", "streams.py"),
     *("targets.py", "task.py", "regularizer.py", "engine/*.py", "networks/*.py"),
     *("runs/prepare.py", "runs/execute.py", "runs/scoring.py"),
 )

@@ -99,7 +99,11 @@ def _start(prepared: Prepared, folder: RunFolder, started: str) -> dict[str, Any
     write_text(folder.path / SPEC, prepared.to_yaml())
     (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
     environment = fingerprint(
-        prepared.spec, prepared.device, data_sha256=prepared.card.sha256, num_devices=prepared.execution.num_devices
+        prepared.spec,
+        prepared.device,
+        data_sha256=prepared.card.sha256,
+        scorer_sha256=prepared.scorer_sha256,
+        num_devices=prepared.execution.num_devices,
     )
     before = folder.environment()
     resumes = before is not None and (

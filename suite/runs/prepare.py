@@ -52,6 +52,8 @@ class Prepared:
     """Floating-point operations of forward and backward over one batch, as torch's counter has them."""
     parent: Source | None = None
     """The finished run that is compressed, if any."""
+    scorer_sha256: str | None = None
+    """What the task's scores rest on beside data and code, see `Task.scorer_sha256`."""
 
     def to_yaml(self) -> str:
         """Return spec and execution as YAML that ``--config`` takes."""
@@ -229,7 +231,8 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
             f"The model that {spec.family.name!r} builds from these settings is larger than any memory can be. "
             "Take smaller sizes."
         ) from error
-    return dataclasses.replace(prepared, flops_per_step=flops_per_step)
+    # Last, for it may train a network, and nothing is to be refused after that.
+    return dataclasses.replace(prepared, flops_per_step=flops_per_step, scorer_sha256=spec.task.scorer_sha256())
 
 
 def _parent(spec: RunSpec, runs: Path | None) -> Source | None:

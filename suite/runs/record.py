@@ -62,6 +62,7 @@ def describe_run(
         "determinism": "deterministic" if is_deterministic and same_place else "seeded",
         "digests": result.get("digests", {}),
         "data_sha256": card.sha256,
+        "scorer_sha256": None if environment is None else environment["decisive"]["scorer_sha256"],
         "environment_id": None if environment is None else environment["environment_id"],
         "started_at": now() if environment is None else environment["started_at"],
         "finished_at": now(),

@@ -51,6 +51,7 @@ RESULT: dict[str, Any] = {
     "digests": {"weights": "w0", "metrics": "m0", "predictions": "p0"},
     "files": {"spec.yaml": "0" * 64},
     "data_sha256": "d" * 64,
+    "scorer_sha256": None,
     "environment_id": "e0",
     "started_at": "2026-01-01T00:00:00Z",
     "finished_at": "2026-01-01T00:00:02Z",

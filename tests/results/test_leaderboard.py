@@ -208,6 +208,22 @@ def test_runs_on_different_data_have_tables_of_their_own(runs):
     assert list(leaderboard(records, "digits [data b2b2b2b2]")["config_id"]) == ["b"]
 
 
+def test_runs_that_other_networks_judged_have_tables_of_their_own(runs):
+    runs.add(config_id="a", test=0.9, scorer_sha256="a1" * 32)
+    runs.add(config_id="b", test=0.8, scorer_sha256="b2" * 32)
+    runs.add(config_id="c", task="mnist1d")
+    records = load_records(runs.path)
+    assert task_labels(records) == ["digits [scorer a1a1a1a1]", "digits [scorer b2b2b2b2]", "mnist1d"]
+    assert list(leaderboard(records, "digits [scorer b2b2b2b2]")["config_id"]) == ["b"]
+
+
+def test_a_run_from_before_there_were_judges_is_read(runs):
+    folder = runs.add(test=0.9)
+    runs.change(folder, lambda result: result.pop("scorer_sha256"))
+    runs.add(config_id="b", test=0.8, scorer_sha256="b2" * 32)
+    assert task_labels(load_records(runs.path)) == ["digits"]
+
+
 def test_runs_on_different_data_never_share_a_table(make_runs):
     frames = []
     for digest in ("a1" * 32, "b2" * 32):

@@ -130,7 +130,8 @@ def test_another_schema_is_refused(runs, schema):
         load_records(runs.path)
 
 
-REQUIRED = sorted({column.section or column.name for column in COLUMNS} | {"schema", "protocol", "scores"})
+TOP_LEVEL = {column.section or column.name for column in COLUMNS if column.section or not column.may_lack}
+REQUIRED = sorted(TOP_LEVEL | {"schema", "protocol", "scores"})
 REQUIRED_WITHIN = [column.field for column in COLUMNS if column.section and not column.may_lack]
 
 
