@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -56,7 +57,7 @@ def frame_of(runs: Sequence[Files]) -> pd.DataFrame:
             if column.dtype.startswith("datetime"):
                 columns[column.name] = _times(values, column.field, places)
             else:
-                values = [orjson.dumps(value).decode() for value in values] if dict in column.types else values
+                values = [_text(value) for value in values] if dict in column.types else values
                 columns[column.name] = pd.Series(values, dtype=column.dtype)
         columns |= _tuning_columns(runs) | _derived_columns(records, columns["changed"].tolist(), places)
         columns |= _score_columns(records, sections["scores"], places)
@@ -142,11 +143,17 @@ def _derived_columns(
         "task_label": [made[key][0] for key in keys],
         "setting": [made[key][1] for key in keys],
         "purpose": [_purpose(record) for record in records],
-        "task_settings": [
-            orjson.dumps(record["spec"]["task"], option=orjson.OPT_SORT_KEYS).decode() for record in records
-        ],
+        "task_settings": [_text(record["spec"]["task"], orjson.OPT_SORT_KEYS) for record in records],
     }
     return {name: pd.Series(values, dtype="str") for name, values in texts.items()}
+
+
+def _text(value: dict[str, Any], option: int = 0) -> str:
+    try:
+        return orjson.dumps(value, option=option).decode()
+    except TypeError:  # integers over 64 bits and halves of surrogate pairs, which a file of JSON may hold
+        is_sorted = bool(option & orjson.OPT_SORT_KEYS)
+        return json.dumps(value, separators=(",", ":"), sort_keys=is_sorted)
 
 
 def _purpose(record: dict[str, Any]) -> str:

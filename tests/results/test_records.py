@@ -217,6 +217,15 @@ def test_a_number_too_large_for_a_float_is_refused(runs):
         load_records(runs.path)
 
 
+@pytest.mark.parametrize("value", [2**70, "\ud800"], ids=["integer", "surrogate"])
+def test_a_setting_that_few_decoders_take_is_read_as_it_stands(runs, value):
+    folder = runs.add()
+    runs.change(folder, lambda result: result["spec"]["task"].update(odd=value))
+    # The number beside it fits into no fast decoder, whatever the value is.
+    runs.change(folder, lambda result: result["spec"].update(large=10**400))
+    assert json.loads(load_records(runs.path)["task_settings"].iloc[0])["odd"] == value
+
+
 def test_a_score_named_like_a_column_is_refused(runs):
     runs.add(scores={"seed": 1.0})
     with pytest.raises(RecordError, match=r"must be split/metric.*'seed'"):
