@@ -18,6 +18,7 @@ from suite.engine.devices import Execution
 from suite.errors import UserError
 from suite.family import FAMILIES
 from suite.fields import Field, Settings, fields_of
+from suite.format import FORMATS
 from suite.regularizer import REGULARIZERS
 from suite.spec import settings_groups
 from suite.task import TASKS
@@ -77,6 +78,11 @@ def compression() -> str:
     return table(["method", "what it does", "settings (`--compression.NAME`)"], rows)
 
 
+def formats() -> str:
+    """Return every format that models are exported in."""
+    return table(["format", "what it is"], ([f"`{name}`", first_line(FORMATS.get(name))] for name in FORMATS.names()))
+
+
 def targets() -> str:
     """Return the targets of the Makefile with their comments."""
     found = re.findall(r"^([a-z]+):.*## (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
@@ -117,6 +123,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "families": families,
     "regularizers": regularizers,
     "compression": compression,
+    "formats": formats,
     "targets": targets,
     "settings": settings,
 }

@@ -1,4 +1,4 @@
-"""Plug-in files: every task, family and regulariser that they define is registered."""
+"""Plug-in files: every task, family, regulariser, method and format that they define is registered."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ def registries() -> dict[type, Registry[Any]]:
     """Return base class -> registry, for everything that a plug-in may add."""
     from suite.compressor import COMPRESSORS, Compressor
     from suite.family import FAMILIES, Family
+    from suite.format import FORMATS, Format
     from suite.regularizer import REGULARIZERS, Regularizer
     from suite.task import TASKS, Task
 
-    return {Task: TASKS, Family: FAMILIES, Regularizer: REGULARIZERS, Compressor: COMPRESSORS}
+    return {
+        Task: TASKS,
+        Family: FAMILIES,
+        Regularizer: REGULARIZERS,
+        Compressor: COMPRESSORS,
+        Format: FORMATS,
+    }
 
 
 def load_plugins(paths: list[str]) -> None:
-    """Register every task, family, regulariser and compression method of the files; a file with none is an error."""
+    """Register everything that the files define; a file that defines nothing of the kind is an error."""
     for path in paths:
         module = load_module(Path(path))
         added = 0
@@ -34,7 +41,8 @@ def load_plugins(paths: list[str]) -> None:
                     added += 1
         if added == 0:
             raise UserError(
-                f"The plug-in {path!r} must define a Task, a Family, a Regularizer or a Compressor, but defines none."
+                f"The plug-in {path!r} must define a Task, a Family, a Regularizer, a Compressor or a Format, "
+                "but defines none."
             )
 
 

@@ -48,12 +48,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     from suite.compressor import COMPRESSORS
     from suite.family import FAMILIES
+    from suite.format import FORMATS
     from suite.regularizer import REGULARIZERS
 
     for argument, names in {
         "family_name": FAMILIES.names,
         "regularizer_name": REGULARIZERS.names,
         "method_name": COMPRESSORS.names,
+        "format_name": FORMATS.names,
         "task_name": lambda: [*TASKS.names(), *sorted(TOYS)],
         "toy_name": lambda: sorted(TOYS),
     }.items():

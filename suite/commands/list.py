@@ -1,4 +1,4 @@
-"""Lists tasks, families, regularisers, compression, plans, claims or runs. Without a name: which pairs fit."""
+"""Lists what there is of one kind, such as tasks, families, formats or runs. Without a name: which pairs fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["tasks", "families", "regularizers", "compression", "plans", "claims", "runs"],
+        choices=[
+            "tasks",
+            "families",
+            "regularizers",
+            "compression",
+            "formats",
+            "plans",
+            "claims",
+            "runs",
+        ],
         help="one list only (default: the matrix of tasks and families)",
     )
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with more of them")
@@ -35,6 +44,8 @@ def main(arguments: Namespace) -> int:
             _regularizers()
         case "compression":
             _compression()
+        case "formats":
+            _formats()
         case "tasks":
             _tasks()
         case "families":
@@ -70,6 +81,13 @@ def _compression() -> None:
 
     for name in COMPRESSORS.names():
         say(f"{name:<18} {first_line(COMPRESSORS.get(name))}")
+
+
+def _formats() -> None:
+    from suite.format import FORMATS
+
+    for name in FORMATS.names():
+        say(f"{name:<18} {first_line(FORMATS.get(name))}")
 
 
 def _plans() -> None:

@@ -1,4 +1,4 @@
-"""Shows the card of a task, or the settings of a family, regulariser or compression method, with search ranges.
+"""Shows the card of a task, or what a family, regulariser, method or format is, with its settings.
 
 With a task and a family: the space that `boltbench sweep` searches, narrowed by the same flags.
 """
@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     from suite.commands.sweep import add_space_arguments
 
-    parser.add_argument("name", help="a task, a family, a regulariser or a method")
+    parser.add_argument("name", help="a task, a family, a regulariser, a method or a format")
     parser.add_argument("family", nargs="?", help="after a task: the family whose space on it is shown")
     add_space_arguments(parser)
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with more of them")
@@ -42,7 +42,7 @@ def main(arguments: Namespace, rest: list[str]) -> int:
             _settings(cls)
             return 0
         known += registry.names()
-    raise unknown_name("task, family, regulariser or compression method", arguments.name, known)
+    raise unknown_name("task, family, regulariser, method or format", arguments.name, known)
 
 
 def _space(arguments: Namespace, rest: list[str]) -> None:

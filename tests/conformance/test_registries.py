@@ -10,11 +10,13 @@ import pytest
 
 import suite.compression
 import suite.families
+import suite.formats
 import suite.regularization
 import tasks
 from suite.compressor import COMPRESSORS, Compressor
 from suite.family import FAMILIES, Family
 from suite.fields import Settings, fields_of
+from suite.format import FORMATS, Format
 from suite.registry import Registry, classes_in
 from suite.regularizer import REGULARIZERS, Regularizer
 from suite.spec import settings_groups
@@ -24,6 +26,7 @@ KINDS = [
     pytest.param(FAMILIES, Family, suite.families, "family_name", id="families"),
     pytest.param(REGULARIZERS, Regularizer, suite.regularization, "regularizer_name", id="regularizers"),
     pytest.param(COMPRESSORS, Compressor, suite.compression, "method_name", id="compression"),
+    pytest.param(FORMATS, Format, suite.formats, "format_name", id="formats"),
     pytest.param(TASKS, Task, tasks, "task_name", id="tasks"),
 ]
 

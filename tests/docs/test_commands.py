@@ -14,14 +14,22 @@ from suite.compressor import COMPRESSORS
 from suite.engine.devices import Execution
 from suite.errors import UserError, unknown_name
 from suite.family import FAMILIES
-from suite.regularizer import REGULARIZERS
+from suite.format import FORMATS
+from suite.plugins import registries
 from suite.spec import RunSpec, merge, settings_groups
 from suite.task import TASKS
 from sweeps.plans import load_plan, parse_seeds
 from tests.commands.front import Front
 from tests.docs.pages import PAGES, ROOT, commands, name_of, refused
 
-PLACEHOLDERS = {"TASK": "digits", "FAMILY": "mlp", "FOLDER": ".", "RUN": "digits-mlp", "METHOD": "prune"}
+PLACEHOLDERS = {
+    "TASK": "digits",
+    "FAMILY": "mlp",
+    "FOLDER": ".",
+    "RUN": "digits-mlp",
+    "METHOD": "prune",
+    "FORMAT": "onnx",
+}
 """Words that stand for the reader's own."""
 
 
@@ -60,9 +68,11 @@ def check(words: list[str]) -> None:
     if verb == "verify":
         choose([name for name in arguments.claims if not name.endswith(".yaml")])
     if verb == "show":
-        known = [*TASKS.names(), *FAMILIES.names(), *REGULARIZERS.names(), *COMPRESSORS.names()]
+        known = [name for registry in registries().values() for name in registry.names()]
         if arguments.name not in known:
             raise unknown_name("task, family or regulariser", arguments.name, known)
+    if verb == "export":
+        FORMATS.get(arguments.format)
     for name in getattr(arguments, "task", None) or []:
         TASKS.get(name)
 

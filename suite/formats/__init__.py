@@ -1,0 +1,1 @@
+"""One format of exported models per file."""
