@@ -139,8 +139,10 @@ def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
 def check_comparable(rows: pd.DataFrame, task: str) -> None:
     """Raise `LeaderboardError` when rows of one label differ in what they measure."""
     names = list(rows["run_id"])
-    for column in ("metric", "direction", "floor", "ceiling", "data_sha256"):
+    for column in ("metric", "direction", "floor", "ceiling", "data_sha256", "scorer_sha256"):
         values = rows[column].drop_duplicates()
+        if column == "scorer_sha256":
+            values = values.dropna()  # runs that never began, or that are older than judges, have none
         if len(values) > 1:
             first, second = (
                 f"{names[int(index)]} has {'none' if pd.isna(value) else value}"

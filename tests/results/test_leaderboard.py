@@ -224,14 +224,21 @@ def test_a_run_from_before_there_were_judges_is_read(runs):
     assert task_labels(load_records(runs.path)) == ["digits"]
 
 
-def test_runs_on_different_data_never_share_a_table(make_runs):
+@pytest.mark.parametrize("column", ["data_sha256", "scorer_sha256"])
+def test_runs_on_different_data_or_with_different_judges_never_share_a_table(make_runs, column):
     frames = []
-    for digest in ("a1" * 32, "b2" * 32):
+    for seed, digest in enumerate(("a1" * 32, "b2" * 32)):
         runs = make_runs()
-        runs.add(data_sha256=digest)
+        runs.add(seed=seed, **{column: digest})
         frames.append(load_records(runs.path))
-    with pytest.raises(LeaderboardError, match=r"must have one data_sha256, but .* has a1a1.* has b2b2"):
+    with pytest.raises(LeaderboardError, match=rf"must have one {column}, but .* has a1a1.* has b2b2"):
         leaderboard(pd.concat(frames), "digits")
+
+
+def test_a_run_that_never_began_shares_the_table_of_those_with_a_judge(runs):
+    runs.add(test=0.9, scorer_sha256="a1" * 32)
+    runs.add(seed=1, status="failed", scores=None, scorer_sha256=None)
+    assert board(runs).loc[0, ["n", "failed"]].tolist() == [1, 1]
 
 
 def test_a_task_whose_defaults_changed_is_refused(runs):
