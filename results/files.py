@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
-import orjson
+import msgspec
 
 from results.errors import RecordError
 from results.schema import SCHEMA, WAY_OUT
 from results.seal import check_seal
+
+RECORD_FILES: Final = ("result.json", "replay.json", "tuning.json")
+"""The files of a run that make its record."""
+ABSENT: Final = "-"
+"""The stamp of a file that is not there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +45,48 @@ def read_bytes(path: str | Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise RecordError(f"{path} must be readable, but: {error.strerror}. {WAY_OUT}") from error
+        raise _unreadable(path, error) from error
+
+
+def read_stamped(path: str) -> tuple[bytes | None, str]:
+    """Return the bytes of a file and its stamp, None and `ABSENT` where there is no such file.
+
+    Raises:
+        RecordError: As for `read_bytes`.
+    """
+    # Four calls of the system where `open` makes seven and a stamp of its own one more: 10,000 runs have 30,000 files.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ABSENT
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        about = os.fstat(descriptor)
+        content = os.read(descriptor, about.st_size)
+        while len(content) < about.st_size and (more := os.read(descriptor, about.st_size - len(content))):
+            content += more
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        os.close(descriptor)
+    return content, _stamp(about)
+
+
+def stamp_of(path: str) -> str:
+    """Return what changes when a file does: its inode, size and times."""
+    try:
+        return _stamp(os.stat(path))  # noqa: PTH116  # pathlib costs as much again, 30,000 times
+    except OSError:
+        return ABSENT
+
+
+def _stamp(about: os.stat_result) -> str:
+    return f"{about.st_ino}.{about.st_size}.{about.st_mtime_ns}.{about.st_ctime_ns}"
+
+
+def _unreadable(path: str | Path, error: OSError) -> RecordError:
+    return RecordError(f"{path} must be readable, but: {error.strerror}. {WAY_OUT}")
 
 
 def decode(content: bytes, where: str) -> dict[str, Any]:
@@ -50,7 +97,7 @@ def decode(content: bytes, where: str) -> dict[str, Any]:
     """
     try:
         try:
-            decoded = orjson.loads(content)
+            decoded = msgspec.json.decode(content)
         except ValueError:  # also for numbers that fit into no float: whose they are is told by the checks of fields
             decoded = json.loads(content.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,19 +13,17 @@ import pandas as pd
 import pyarrow as pa
 
 from results.errors import RecordError
-from results.files import Files, read_bytes
+from results.files import ABSENT, RECORD_FILES, Files, read_stamped, stamp_of
 from results.rows import PLACE, combined, sound_rows
 from results.schema import COLUMNS
 
 CACHE: Final = ".records.arrow"
 """The cache's name within the folder of runs; it may be deleted at any time."""
-CACHE_VERSION: Final = b"boltbench records 2\n"
+CACHE_VERSION: Final = b"boltbench records 3\n"
 """What a cache begins with; a change of columns needs a new number."""
 CACHE_FROM: Final = 500
 """Fewer runs are read from their files in less than a tenth of a second, and no cache is written."""
 
-_FILES: Final = ("result.json", "replay.json", "tuning.json")
-_ABSENT: Final = "-"
 _TIMES: Final = [column.name for column in COLUMNS if column.dtype.startswith("datetime")]
 _FOLDER: Final = "_folder"
 _STAMP: Final = "_stamp"
@@ -34,57 +31,54 @@ _STAMP: Final = "_stamp"
 
 def rows_of_folder(runs: Path) -> tuple[pd.DataFrame, int, dict[str, RecordError]]:
     """Return the rows of every finished run, the number of unfinished ones, and the damaged ones by name."""
-    stamps = _stamps(runs)
-    finished = {name: stamp for name, stamp in stamps.items() if not stamp.startswith(_ABSENT)}
-    cached = _read_cache(runs / CACHE) if len(finished) >= CACHE_FROM else None
-    frames, known = [], set()
+    names = _names(runs)
+    cached = _read_cache(runs / CACHE) if len(names) >= CACHE_FROM else None
+    frames, known, stamps = [], set(), {}
     if cached is not None:
-        valid = pd.Series(cached[_FOLDER].map(finished) == cached[_STAMP], index=cached.index)
-        kept = cached[valid]
+        stamps = {name: _stamps(f"{runs}/{name}") for name in names}
+        kept = cached[cached[_FOLDER].map(stamps) == cached[_STAMP]]
         known = set(kept[_FOLDER])
         frames.append(kept)
-    new = [name for name in finished if name not in known]
+    new, read_at = [], {}
+    for name in names:
+        if name not in known and not stamps.get(name, "").startswith(ABSENT):
+            files, stamp = _read(f"{runs}/{name}", name)
+            if files is not None:
+                new.append(files)
+                read_at[name] = stamp
     damaged: dict[str, RecordError] = {}
     if new or cached is None:
-        rows, damaged = sound_rows([_read(runs, name, finished[name]) for name in sorted(new)])
-        folders = [place.rpartition("/")[2] for place in rows[PLACE]]
+        rows, damaged = sound_rows(new)
+        folders = [place.rpartition("/")[2] for place in rows[PLACE].to_numpy()]
         rows[_FOLDER] = pd.Series(folders, dtype="str")
-        rows[_STAMP] = pd.Series([finished[name] for name in folders], dtype="str")
+        rows[_STAMP] = pd.Series([read_at[name] for name in folders], dtype="str")
         frames.append(rows)
-    frame = combined(frames)
+    is_whole = len(frames) == 1 and (cached is None or len(frames[0]) == len(cached))
+    frame = frames[0] if is_whole else combined(frames)  # what is whole is in order already
     if len(frame) >= CACHE_FROM and (new or cached is None or len(cached) != len(frame)):
         _write_cache(runs / CACHE, frame)
-    return frame.drop(columns=[_FOLDER, _STAMP]), len(stamps) - len(finished), damaged
+    return frame.drop(columns=[_FOLDER, _STAMP]), len(names) - len(known) - len(new), damaged
 
 
-def _read(runs: Path, name: str, stamp: str) -> Files:
-    place = f"{runs}/{name}"
-    # Looking again for what was not there costs as much as opening what was.
-    result, replay, tuning = (
-        None if about == _ABSENT else read_bytes(f"{place}/{file}")
-        for file, about in zip(_FILES, stamp.split(" "), strict=True)
-    )
-    if result is None:
-        raise RecordError(f"{place}/result.json was there and is gone: the run is being made anew. Try again.")
-    return Files(place, name, result, replay, tuning)
-
-
-def _stamps(runs: Path) -> Mapping[str, str]:
-    """Return for every folder what changes when one of its files does: their inodes, sizes and times."""
+def _names(runs: Path) -> list[str]:
     try:
         with os.scandir(runs) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
     except OSError as error:
         raise RecordError(f"Runs must lie in a folder, but {runs} is none. `boltbench run` makes runs.") from error
-    return {name: " ".join([_stamp(f"{runs}/{name}/{file}") for file in _FILES]) for name in names}
 
 
-def _stamp(path: str) -> str:
-    try:
-        about = os.stat(path)  # noqa: PTH116  # pathlib costs as much again, 30,000 times
-    except OSError:
-        return _ABSENT
-    return f"{about.st_ino}.{about.st_size}.{about.st_mtime_ns}.{about.st_ctime_ns}"
+def _read(place: str, name: str) -> tuple[Files | None, str]:
+    """Return the files of a run, None where it is unfinished, and what changes when one of them does."""
+    read = [read_stamped(f"{place}/{file}") for file in RECORD_FILES]
+    result, replay, tuning = (content for content, _ in read)
+    files = None if result is None else Files(place, name, result, replay, tuning)
+    return files, " ".join([stamp for _, stamp in read])
+
+
+def _stamps(place: str) -> str:
+    """Return what `_read` would say of the files."""
+    return " ".join([stamp_of(f"{place}/{file}") for file in RECORD_FILES])
 
 
 def _read_cache(path: Path) -> pd.DataFrame | None:

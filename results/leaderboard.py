@@ -55,6 +55,7 @@ LEADERBOARD_COLUMNS: Final = {
 MAX_GROUPED: Final = 40
 """So many rows at most are all compared with each other; in longer tables each is compared with the best one only."""
 
+_COMPARED: Final = ("metric", "direction", "floor", "ceiling", "data_sha256", "scorer_sha256")
 _NEEDED: Final = (
     *("run_id", "status", "purpose", "family", "setting", "config_id", "seed", "test_score", "val_score"),
     "changed",
@@ -65,7 +66,7 @@ _NEEDED: Final = (
 
 def task_labels(records: pd.DataFrame) -> list[str]:
     """Return what there are leaderboards for: every task with its settings that are not the default, sorted."""
-    return sorted(set(records["task_label"]))
+    return sorted(records["task_label"].unique())  # as a set it would be walked text by text
 
 
 def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -109,7 +110,8 @@ def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
         raise LeaderboardError(
             f"No finished run of task {task!r}.{did_you_mean(task, labels)} Tasks with runs: {', '.join(labels)}."
         )
-    rows = records[records["task_label"] == task].reset_index(drop=True)
+    needed = [*_NEEDED, *_COMPARED, "task_settings"]  # the others hold most of the letters, and would be copied too
+    rows = records.loc[records["task_label"] == task, needed].reset_index(drop=True)
     check_comparable(rows, task)
     direction = str(rows["direction"].iloc[0])
     ceiling = float(rows["ceiling"].iloc[0])
@@ -139,7 +141,7 @@ def leaderboard(records: pd.DataFrame, task: str) -> pd.DataFrame:
 def check_comparable(rows: pd.DataFrame, task: str) -> None:
     """Raise `LeaderboardError` when rows of one label differ in what they measure."""
     names = list(rows["run_id"])
-    for column in ("metric", "direction", "floor", "ceiling", "data_sha256", "scorer_sha256"):
+    for column in _COMPARED:
         values = rows[column].drop_duplicates()
         if column == "scorer_sha256":
             values = values.dropna()  # runs that never began, or that are older than judges, have none
@@ -190,18 +192,28 @@ def configurations_of(rows: pd.DataFrame) -> list[Configuration]:
     Raises:
         LeaderboardError: One seed of a configuration completed twice.
     """
-    ordered = rows.sort_values(["family", "config_id", "seed", "run_id"])
-    columns = {name: ordered[name].tolist() for name in _NEEDED}
+    columns = {name: _values(rows[name]) for name in _NEEDED}
     keys = list(zip(columns["family"], columns["config_id"], strict=True))
-    found = []
-    for (family, config_id), group in itertools.groupby(range(len(keys)), key=keys.__getitem__):
-        found.append(_configuration(family, config_id, columns, list(group)))
-    return found
+    places = list(zip(*(columns[name] for name in ("family", "config_id", "seed", "run_id")), strict=True))
+    ordered = sorted(range(len(rows)), key=places.__getitem__)
+    return [
+        _configuration(family, config_id, columns, list(group))
+        for (family, config_id), group in itertools.groupby(ordered, key=keys.__getitem__)
+    ]
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """Return the values of a column, None where there is none."""
+    if column.dtype == "float64":
+        return [None if math.isnan(value) else value for value in column.tolist()]
+    array: Any = column.array  # its stubs know no None
+    values: list[Any] = array.to_numpy(dtype=object, na_value=None).tolist()
+    return values
 
 
 def _configuration(family: str, config_id: str, columns: dict[str, list[Any]], runs: list[int]) -> Configuration:
     completed = [run for run in runs if columns["status"][run] == "completed"]
-    ranked = [run for run in completed if not math.isnan(columns["test_score"][run])]
+    ranked = [run for run in completed if columns["test_score"][run] is not None]
     for run, other in itertools.pairwise(ranked):
         if columns["seed"][run] == columns["seed"][other]:
             raise LeaderboardError(
@@ -211,7 +223,7 @@ def _configuration(family: str, config_id: str, columns: dict[str, list[Any]], r
             )
 
     def values(name: str, among: list[int]) -> list[Any]:
-        return [value for run in among if not pd.isna(value := columns[name][run])]
+        return [value for run in among if (value := columns[name][run]) is not None]
 
     is_trial = columns["purpose"][runs[0]] == "trial"
     return Configuration(

@@ -9,8 +9,8 @@ from typing import Final
 import pandas as pd
 
 from results.errors import RecordError
-from results.rows import DIGEST, EXTRAS, ORDER, PLACE, combined
-from results.schema import WAY_OUT
+from results.rows import EXTRAS, ORDER, PLACE, combined
+from results.schema import DIGEST, WAY_OUT
 
 UNFINISHED: Final = ("interrupted", "lost")
 """Statuses of records that a resume replaces; a record that is final comes before them, however old it is."""
@@ -37,7 +37,7 @@ def merge(sources: Sequence[Source]) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         RecordError: Two versions of the protocol; or a damaged record without a sound copy.
     """
-    frame = combined([source.rows for source in sources])
+    frame = sources[0].rows if len(sources) == 1 else combined([source.rows for source in sources])
     _check_protocol(frame)
     notes: list[str] = []
     copies = frame.duplicated("run_id", keep=False)

@@ -1,4 +1,4 @@
-"""Records, as files or MLflow hold them, as a typed frame: every field checked, one row per run."""
+"""Records, as files or MLflow hold them, as a typed frame: one row per run, in order."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import orjson
 import pandas as pd
 
+from results.checked import checked_columns
 from results.errors import RecordError
-from results.files import Files, decode, decode_result
-from results.schema import COLUMNS, MISSING, SECTIONS, TUNING_COLUMNS, WAY_OUT, broken, is_finite, section_of, values_of
-from results.text import setting_text, task_label
-
-# What names and orders a row must be sound before anything else is looked at.
-_KEYS: Final = (
-    ("task", str, "text"),
-    ("family", str, "text"),
-    ("config_id", str, "text"),
-    ("seed", int, "an integer"),
-    ("run_id", str, "text"),
+from results.files import Files, decode
+from results.schema import (
+    COLUMNS,
+    DIGEST,
+    IS_TRIAL,
+    MISSING,
+    SCORES,
+    TASK_SETTINGS,
+    TUNING_COLUMNS,
+    broken,
+    values_of,
 )
-ORDER: Final = [key for key, _, _ in _KEYS]
+from results.text import setting_text, task_label
+from results.typed import typed_columns
+
+ORDER: Final = ["task", "family", "config_id", "seed", "run_id"]
 """What the rows of a frame are ordered by."""
 SCORE_NAMES: Final = "_score_names"
-DIGEST: Final = "_sha256"
 EXTRAS: Final = "_extras"
 PLACE: Final = "_place"
 HIDDEN: Final = (SCORE_NAMES, DIGEST, EXTRAS, PLACE)
@@ -37,43 +39,38 @@ of the files beside it, and where it lies."""
 
 
 def frame_of(runs: Sequence[Files]) -> pd.DataFrame:
-    """Return one row for each run, in order, with the columns of `results.records.load_records` and `HIDDEN`.
+    """Return one row for each run, with the columns of `results.records.load_records` and `HIDDEN`.
 
     Raises:
         RecordError: A file is not what it must be, or a run is not named as its place is.
     """
     with _no_collection():
-        records = [decode_result(files.result, f"{files.place}/result.json") for files in runs]
-        pairs = sorted(zip(records, runs, strict=True), key=lambda pair: _order(*pair))
-        records, runs = [record for record, _ in pairs], [files for _, files in pairs]
+        values, taken, rest = typed_columns(runs)
+        if rest:
+            values = {name: values[name] + more for name, more in checked_columns(rest).items()}
+        runs = [*taken, *rest]
         places = [files.place for files in runs]
-        done = [record.get("status") == "completed" for record in records]
-        sections = {name: section_of(name, records, places, done) for name in SECTIONS}
+        values["determinism"] = _with_replays(values["determinism"], values["weights_digest"], runs)
         columns: dict[str, pd.Series[Any]] = {}
         for column in COLUMNS:
-            values = values_of(column, sections[column.section] if column.section else records, places, done)
-            if column.name == "determinism":
-                values = _with_replays(values, sections["digests"], runs)
             if column.dtype.startswith("datetime"):
-                columns[column.name] = _times(values, column.field, places)
+                columns[column.name] = _times(values[column.name], column.field, places)
             else:
-                values = [_text(value) for value in values] if dict in column.types else values
-                columns[column.name] = pd.Series(values, dtype=column.dtype)
-        columns |= _tuning_columns(runs) | _derived_columns(records, columns["changed"].tolist(), places)
-        columns |= _score_columns(records, sections["scores"], places)
-        columns[DIGEST] = pd.Series([hashlib.sha256(files.result).hexdigest() for files in runs], dtype="str")
+                columns[column.name] = pd.Series(values[column.name], dtype=column.dtype)
+        columns |= _tuning_columns(runs) | _derived_columns(values) | _score_columns(values[SCORES], values["metric"])
+        columns[DIGEST] = pd.Series(values[DIGEST], dtype="str")
         columns[EXTRAS] = pd.Series([_extras_digest(files) for files in runs], dtype="str")
         columns[PLACE] = pd.Series(places, dtype="str")
         return pd.DataFrame(columns)
 
 
 def sound_rows(runs: Sequence[Files]) -> tuple[pd.DataFrame, dict[str, RecordError]]:
-    """Return the rows of the runs whose files are as they must be, and the errors of the others by run."""
+    """Return the rows of the runs whose files are as they must be, in order, and the errors of the others by run."""
     try:
-        return frame_of(runs), {}
+        return combined([frame_of(runs)]), {}
     except RecordError as error:
         if len(runs) == 1:
-            return frame_of([]), {runs[0].name: error}
+            return combined([frame_of([])]), {runs[0].name: error}
         half = len(runs) // 2  # of 10,000 runs the one that is damaged is found in 14 steps
         (one, lost), (other, lost_too) = sound_rows(runs[:half]), sound_rows(runs[half:])
         return combined([one, other]), lost | lost_too
@@ -88,16 +85,7 @@ def combined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frame[[*fixed, *names, *HIDDEN]].sort_values([*ORDER, PLACE], ignore_index=True)
 
 
-def _order(record: dict[str, Any], files: Files) -> tuple[Any, ...]:
-    for key, kind, law in _KEYS:
-        if type(record.get(key)) is not kind:
-            raise broken(files.place, key, law, record.get(key, MISSING))
-    if record["run_id"] != files.name:
-        raise broken(files.place, "run_id", f"the name of its folder, {files.name!r}", record["run_id"])
-    return tuple(record[key] for key in ORDER)
-
-
-def _with_replays(levels: list[Any], digests: Sequence[dict[str, Any]], runs: Sequence[Files]) -> list[Any]:
+def _with_replays(levels: list[Any], weights: Sequence[Any], runs: Sequence[Files]) -> list[Any]:
     """Return the levels with ``verified`` where a replay earned it."""
     raised = list(levels)
     for index, files in enumerate(runs):
@@ -108,7 +96,7 @@ def _with_replays(levels: list[Any], digests: Sequence[dict[str, Any]], runs: Se
             if not isinstance(replay.get(key), str):
                 raise broken(files.place, key, "text", replay.get(key, MISSING), file="replay.json")
         # A replay of weights that a later `--force` replaced proves nothing about those that lie here now.
-        if replay["grade"] == "bit-exact" and replay["weights"] == digests[index].get("weights"):
+        if replay["grade"] == "bit-exact" and replay["weights"] == weights[index]:
             raised[index] = "verified"
     return raised
 
@@ -127,57 +115,30 @@ def _tuning_columns(runs: Sequence[Files]) -> dict[str, pd.Series[Any]]:
     return columns
 
 
-def _derived_columns(
-    records: Sequence[dict[str, Any]], changed: Sequence[str], places: Sequence[str]
-) -> dict[str, pd.Series[Any]]:
-    for record, place in zip(records, places, strict=True):
-        if not isinstance(record["spec"].get("task"), dict):
-            raise broken(place, "spec.task", "a mapping", record["spec"].get("task", MISSING))
+def _derived_columns(values: dict[str, list[Any]]) -> dict[str, pd.Series[Any]]:
     # Seeds of one configuration change the same settings, and the same text says it for all.
-    made: dict[tuple[str, str], tuple[str, str]] = {}
-    keys = [(record["task"], text) for record, text in zip(records, changed, strict=True)]
-    for key, record in zip(keys, records, strict=True):
-        if key not in made:
-            made[key] = task_label(record["task"], record["changed"]), setting_text(record["changed"])
+    made: dict[tuple[str, str], tuple[str, str, bool]] = {}
+    keys = list(zip(values["task"], values["changed"], strict=True))
+    for task, text in keys:
+        if (task, text) not in made:
+            changed = json.loads(text)
+            is_varied = any(key.startswith("randomness.") for key in changed)
+            made[task, text] = task_label(task, changed), setting_text(changed), is_varied
     texts = {
         "task_label": [made[key][0] for key in keys],
         "setting": [made[key][1] for key in keys],
-        "purpose": [_purpose(record) for record in records],
-        "task_settings": [_text(record["spec"]["task"], orjson.OPT_SORT_KEYS) for record in records],
+        "purpose": [
+            "trial" if is_trial else "variance" if made[key][2] else "benchmark"
+            for key, is_trial in zip(keys, values[IS_TRIAL], strict=True)
+        ],
+        "task_settings": values[TASK_SETTINGS],
     }
-    return {name: pd.Series(values, dtype="str") for name, values in texts.items()}
+    return {name: pd.Series(column, dtype="str") for name, column in texts.items()}
 
 
-def _text(value: dict[str, Any], option: int = 0) -> str:
-    try:
-        return orjson.dumps(value, option=option).decode()
-    except TypeError:  # integers over 64 bits and halves of surrogate pairs, which a file of JSON may hold
-        is_sorted = bool(option & orjson.OPT_SORT_KEYS)
-        return json.dumps(value, separators=(",", ":"), sort_keys=is_sorted)
-
-
-def _purpose(record: dict[str, Any]) -> str:
-    if (record["spec"].get("evaluation") or {}).get("test") is False:
-        return "trial"
-    return "variance" if any(key.startswith("randomness.") for key in record["changed"]) else "benchmark"
-
-
-def _score_columns(
-    records: Sequence[dict[str, Any]], scores: Sequence[dict[str, Any]], places: Sequence[str]
-) -> dict[str, pd.Series[Any]]:
-    for found, place in zip(scores, places, strict=True):
-        for name, score in found.items():
-            if "/" not in name or "\n" in name:
-                raise RecordError(
-                    f"A score's name must be split/metric, but `scores` in {place}/result.json holds {name!r}. "
-                    f"{WAY_OUT}"
-                )
-            if score is not None and not (type(score) in (int, float) and is_finite(score)):
-                raise broken(place, f"scores.{name}", "a finite number or null", score)
+def _score_columns(scores: Sequence[dict[str, Any]], metrics: Sequence[str]) -> dict[str, pd.Series[Any]]:
     columns = {
-        f"{split}_score": [
-            found.get(f"{split}/{record['metric']}") for record, found in zip(records, scores, strict=True)
-        ]
+        f"{split}_score": [found.get(f"{split}/{metric}") for found, metric in zip(scores, metrics, strict=True)]
         for split in ("val", "test")
     }
     for name in sorted({name for found in scores for name in found}):

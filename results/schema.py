@@ -130,7 +130,13 @@ TUNING_COLUMNS: Final = (
 )
 """What tuning.json says of the search behind a run; empty where there is no such file."""
 
-SECTIONS: Final = ("scores", "selection", "cost", "digests", "files")
+SCORES: Final = "scores"
+SECTIONS: Final = (SCORES, "selection", "cost", "digests", "files")
+
+TASK_SETTINGS: Final = "task_settings"
+IS_TRIAL: Final = "_is_trial"
+DIGEST: Final = "_sha256"
+"""What is read beside `COLUMNS`: the settings of a run's task, whether it is a trial, the sha256 of its result.json."""
 
 
 def section_of(
@@ -188,6 +194,11 @@ def values_of(
             if not law(value):
                 raise broken(folders[index], column.field, column.law(), value, file=file)
     return values
+
+
+def is_score_name(name: str) -> bool:
+    """Return whether a score is named split/metric."""
+    return "/" in name and "\n" not in name
 
 
 def is_finite(value: float | None) -> bool:

@@ -42,3 +42,13 @@ def check_seal(content: bytes, record: Mapping[str, Any], where: str) -> None:
             f"{where} must be as it was written, but its sha256 is {found} where it says {seal}: it was changed later. "
             "Bring the file back from a copy, or make the run anew with `boltbench run --force`."
         )
+
+
+def digest_of_sealed(content: bytes) -> str | None:
+    """Return the sha256 of a record's whole content, or None where it carries no seal or another one than it must."""
+    body, _, end = content.rpartition(_BEFORE)
+    hashed = hashlib.sha256(body)
+    if end != hashed.hexdigest().encode() + _AFTER:
+        return None
+    hashed.update(content[len(body) :])
+    return hashed.hexdigest()

@@ -9,6 +9,10 @@ from typing import Any, Final
 
 MAX_DECIMALS: Final = 8
 
+# `json.dumps` builds an encoder for each call that asks for something, and thousands of configurations have settings.
+_as_read: Final = json.JSONEncoder(ensure_ascii=False).encode
+_compact: Final = json.JSONEncoder(separators=(",", ":")).encode
+_compact_in_order: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 CONDITIONS: Final = ("data.missing_rate", "data.missing_mechanism")
 """Settings beside the task's own under which scores measure something else."""
@@ -60,7 +64,12 @@ def score_text(metric: str, score: float, decimals: int, spread: float = math.na
 
 def value_text(value: object) -> str:
     """Return a value as a flag or a YAML file takes it."""
-    return value if isinstance(value, str) else "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else "none" if value is None else _as_read(value)
+
+
+def compact_text(settings: Mapping[str, Any], *, in_order: bool = False) -> str:
+    """Return settings as JSON text without spaces; its keys as they stand, or in order."""
+    return _compact_in_order(settings) if in_order else _compact(settings)
 
 
 def _pairs(settings: Mapping[str, Any]) -> str:

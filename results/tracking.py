@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from results.errors import RecordError
-from results.files import Files
+from results.files import RECORD_FILES, Files
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "mlflow.boltbench."
 """What the tags of files begin with. MLflow's UI hides tags under ``mlflow.``, and these are thousands of letters."""
-RECORD_FILES: Final = ("result.json", "replay.json", "tuning.json")
-"""The files that make a record."""
 MAX_TAG_LENGTH: Final = 5000
 """MLflow takes 8000 letters, and other servers of its interface 5000."""
 CONNECT_SECONDS: Final = 5

@@ -11,6 +11,7 @@ Reference: Agarwal et al., 2021, arXiv:2108.13264 (strata are tasks: seeds are d
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ def student_interval(scores: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(mean - half, mean + half)
 
 
+@functools.cache
 def student_quantile(n: int, level: float = LEVEL) -> float:
     """Return how many standard errors Student's interval for the mean of ``n`` scores reaches to either side."""
     return float(special.stdtrit(n - 1, (1 + level) / 2))

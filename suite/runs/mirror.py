@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from results.files import RECORD_FILES
 from results.tracking import COMPLETE_TAG as DIGEST_TAG
-from results.tracking import PREFIX, RECORD_FILES, RUN_ID_TAG, make_client, tags_of_file
+from results.tracking import PREFIX, RUN_ID_TAG, make_client, tags_of_file
 from suite.errors import UserError
 from suite.runs.folder import ENVIRONMENT, METRICS, RESULT, SPEC, RunFolder, Store
 from suite.runs.metrics_log import read_rows

@@ -41,7 +41,7 @@ def read_anew(runs):
 
 def test_the_second_look_is_equal_and_reads_no_result(cached, monkeypatch):
     first = load_records(cached.path)
-    monkeypatch.setattr("results.folders.read_bytes", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr("results.folders.read_stamped", lambda path: pytest.fail(f"{path} was read again"))
     second = load_records(cached.path)
     assert_frame_equal(second, first, check_exact=True)
     assert second.attrs == first.attrs
