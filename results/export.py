@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from results.presentation import Shown, present
+from results.presentation.tables import Shown, present
 
 SUFFIXES: Final = {
     "markdown": "md",

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from results.frontier import COSTS, pareto
 from results.plots import INK, MARK, PALE
-from results.presentation import p_text
+from results.presentation.columns import p_text
 from results.text import is_percent, metric_text
 
 MAX_LABELLED: Final = 30

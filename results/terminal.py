@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from results.presentation import Shown, present
+from results.presentation.tables import Shown, present
 
 _KEY = re.compile(r"(?<![^ ])([\w.-]+)=")
 _HEADERS = {"rank": "#", "parameters": "params"}

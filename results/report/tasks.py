@@ -11,7 +11,7 @@ from typing import Any, Final
 import pandas as pd
 from markupsafe import Markup
 
-from results.presentation import caption
+from results.presentation.leaderboards import caption
 from results.report.columns import Cell, Column, columns_of
 from results.report.differences import Difference, differences, shared_settings
 from results.report.figures.frame import Figure
