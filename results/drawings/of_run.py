@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +13,14 @@ from results.drawings.reconstructions import reconstructions_of
 from results.drawings.samples import samples_of
 from results.plots import learning_curve
 
-OF_KIND: Final[dict[str, tuple[str, Callable[[Kept], bytes | None]]]] = {
+Drawing = tuple[str, Callable[[Kept], bytes | None]]
+
+OF_KIND: Final[dict[str, Drawing]] = {
     "generation": ("samples", samples_of),
     "reconstruction": ("reconstructions", reconstructions_of),
 }
 OTHERWISE: Final = ("confusion_matrix", confusion_of)
+ATTENTION: Final = ("attention", attention_of)
 
 
 def pictures_of_run(run_folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -31,9 +34,23 @@ def pictures_of_run(run_folder: Path) -> Iterator[tuple[str, bytes]]:
     if metrics.is_file() and metrics.stat().st_size > 0:
         yield "learning_curve", learning_curve(folder)
     kept = read_kept(folder)
-    if kept is None:
-        return
-    for name, draw in (OF_KIND.get(kept.kind, OTHERWISE), ("attention", attention_of)):
+    if kept is not None:
+        yield from _drawn(kept, (OF_KIND.get(kept.kind, OTHERWISE), ATTENTION))
+
+
+def examples_of_run(run_folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield those pictures of `pictures_of_run` that show examples: samples, reconstructions and attention.
+
+    Raises:
+        RecordError: The run's files are damaged.
+    """
+    kept = read_kept(Path(run_folder))
+    if kept is not None:
+        yield from _drawn(kept, [*([OF_KIND[kept.kind]] if kept.kind in OF_KIND else []), ATTENTION])
+
+
+def _drawn(kept: Kept, drawings: Sequence[Drawing]) -> Iterator[tuple[str, bytes]]:
+    for name, draw in drawings:
         drawn = draw(kept)
         if drawn is not None:
             yield name, drawn

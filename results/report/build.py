@@ -14,6 +14,7 @@ from results.report.across import across_view
 from results.report.claims import claims_view
 from results.report.page import render
 from results.report.palette import family_colours, line_colours
+from results.report.pictures import task_pictures
 from results.report.ranked import Ranked, drawn_rows, rank
 from results.report.sources import Sources
 from results.report.summary import summary_of
@@ -34,7 +35,7 @@ def build_report(
 
     Args:
         records: What `results.records.load_records` returns.
-        sources: Curves and fingerprints of the runs; None leaves them out.
+        sources: Curves, fingerprints and pictures of the runs; None leaves them out.
         tasks: Labels of tasks as `results.leaderboard.task_labels` lists them; None takes all.
         title: The heading.
 
@@ -59,7 +60,8 @@ def build_report(
     views: list[TaskView] = []
     for one, own in zip(ranked, colours, strict=True):
         task_id = f"task-{len(views) + 1}-{_slug(one.label)}"
-        views.append(task_view(one, task_id, own, task_figures(one, task_id, own, sources.curve)))
+        figures = task_figures(one, task_id, own, sources.curve)
+        views.append(task_view(one, task_id, own, figures, task_pictures(one, sources.pictures)))
     shown = records[records["task_label"].isin(labels)]
     return render(
         title=title,

@@ -1,4 +1,4 @@
-"""What the report shows beside the records, curves and fingerprints, and where it comes from."""
+"""What the report shows beside the records, curves, fingerprints and pictures, and where it comes from."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from results.trials import load_trials
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """What there is beside the records, and None where there is none; curve and fingerprint from a run id.
+    """What there is beside the records, and None where there is none; curve, fingerprint and pictures from a run id.
 
     Args:
         curve: To what `results.curves.read_curve` returns.
         environment: To the content of its environment.json.
         trials: What `results.trials.load_trials` returns.
+        pictures: To the names and PNG bytes of its pictures of examples.
         verdicts: What `results.claims.verdicts.read_verdicts` returns.
     """
 
     curve: Callable[[str], pd.DataFrame | None] = lambda _: None
     environment: Callable[[str], Mapping[str, Any] | None] = lambda _: None
+    pictures: Callable[[str], Sequence[tuple[str, bytes]]] = lambda _: ()
     trials: pd.DataFrame | None = None
     verdicts: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 def from_places(places: Sequence[Path | str]) -> Sources:
-    """Return what roots and folders of runs hold; a run whose folder is not there has neither curve nor fingerprint.
+    """Return what roots and folders of runs hold; a run whose folder is not there has none of these.
 
     Args:
         places: What `results.records.load_records` takes; MLflow stores hold none of it.
@@ -56,7 +58,13 @@ def from_places(places: Sequence[Path | str]) -> Sources:
         content = None if folder is None else read_bytes(folder / "environment.json")
         return None if content is None else decode(content, f"{folder}/environment.json")
 
+    def pictures(run_id: str) -> Sequence[tuple[str, bytes]]:
+        from results.drawings.of_run import examples_of_run  # matplotlib takes half a second
+
+        folder = folder_of(run_id)
+        return () if folder is None else list(examples_of_run(folder))
+
     verdicts: dict[str, Mapping[str, Any]] = {}
     for root in roots:
         verdicts |= read_verdicts(root / VERDICTS)
-    return Sources(curve, environment, load_trials(places), verdicts)
+    return Sources(curve, environment, pictures, load_trials(places), verdicts)

@@ -16,6 +16,7 @@ from results.report.columns import Cell, Column, columns_of
 from results.report.differences import Difference, differences, shared_settings
 from results.report.figures.frame import Figure
 from results.report.figures.seeds import Strip, strip, strip_axis, strip_scale
+from results.report.pictures import Picture
 from results.report.ranked import Ranked
 from results.report.runs import RunView, run_views
 from results.statistics.comparisons import ALPHA
@@ -81,11 +82,14 @@ class TaskView:
     rows: list[Row]
     num_rows: int
     figures: list[Figure]
+    pictures: list[Picture]
     failures: list[RunView]
     num_failures: int
 
 
-def task_view(ranked: Ranked, task_id: str, colours: Mapping[int, int], figures: list[Figure]) -> TaskView:
+def task_view(
+    ranked: Ranked, task_id: str, colours: Mapping[int, int], figures: list[Figure], pictures: list[Picture]
+) -> TaskView:
     """Return the section of one task.
 
     Args:
@@ -93,6 +97,7 @@ def task_view(ranked: Ranked, task_id: str, colours: Mapping[int, int], figures:
         task_id: Its anchor on the page, the prefix of all ids within.
         colours: Position of a row -> its number in the palette, for those that figures draw.
         figures: Its figures.
+        pictures: What its first rows made of some examples.
     """
     runs = [run for group in ranked.runs for run in group]
     failures = [run for run in runs if run["status"] != "completed"]
@@ -124,6 +129,7 @@ def task_view(ranked: Ranked, task_id: str, colours: Mapping[int, int], figures:
         rows=rows,
         num_rows=len(ranked.table),
         figures=figures,
+        pictures=pictures,
         failures=run_views(failures[:MAX_FAILURES], ranked.metric),
         num_failures=len(failures),
     )

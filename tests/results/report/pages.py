@@ -8,6 +8,8 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
+
 VOID = {"meta", "input", "br", "hr", "img", "link"}
 ADDRESSES = ("href", "src", "xlink:href", "action", "poster", "srcset", "data")
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -121,7 +123,7 @@ def fill(runs: Any) -> None:
     runs.add(family=HOSTILE, config_id="h0", run_id="digits-hostile", changed={"family.note": HOSTILE}, test=0.5)
     runs.add(family="cnn", config_id="h1", run_id="digits-failed", status="failed", message=HOSTILE, scores=None)
     for seed, score in enumerate((0.02, 0.03)):
-        runs.add(
+        folder = runs.add(
             task="digits-reconstruction",
             kind="reconstruction",
             family="autoencoder",
@@ -131,3 +133,6 @@ def fill(runs: Any) -> None:
             floor=0.07,
             scores={"val/squared-error": score, "test/squared-error": score},
         )
+        pictures = np.linspace(0, 1, 6 * 64).reshape(6, 1, 8, 8).astype(np.float32)
+        np.savez(folder / "predictions.npz", predictions=pictures * (1 - score), targets=pictures)
+        np.savez(folder / "examples.npz", indices=np.arange(4), inputs=pictures[:4])

@@ -50,6 +50,15 @@ def test_the_page_loads_alone_and_complains_of_nothing(tab, url):
     assert tab.js("document.documentElement.classList.contains('js')")
 
 
+def test_pictures_are_there_on_white_and_within_their_frames(tab, url):
+    for dark in (False, True):
+        tab.open(url, dark=dark, width=390, height=844)
+        sizes = tab.js("[...document.images].map(i => [i.naturalWidth, i.clientWidth, i.parentElement.clientWidth])")
+        assert len(sizes) == 1
+        assert all(0 < shown <= min(natural, frame) for natural, shown, frame in sizes)
+        assert tab.js("getComputedStyle(document.images[0]).backgroundColor") == "rgb(255, 255, 255)"
+
+
 def test_a_click_sorts_and_a_second_one_turns_the_order_round(tab, url):
     tab.open(url)
     assert sort_of(tab, "rank") == "ascending"

@@ -53,7 +53,8 @@ def test_nothing_in_the_page_points_outside(page, text):
         for name in ADDRESSES:
             if name in element.attributes:
                 assert element.attributes[name].startswith(("#", "data:image/")), (element.tag, element.attributes)
-    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", text)
+    without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", text)
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", without_pictures)
 
 
 def test_the_policy_lets_the_browser_load_nothing_and_run_this_script_alone(page):
