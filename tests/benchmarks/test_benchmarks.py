@@ -15,7 +15,7 @@ from benchmarks.harness import Comparison, NotEquivalentError, Sample, Scale
 from benchmarks.workload import Trained, same_bits
 
 BENCHMARKS = sorted(path.stem for path in Path(harness.__file__).parent.glob("[a-z]*_*.py"))
-FRESH_PROCESSES = ("docs_stack", "p8_help", "p9_first_step")
+FRESH_PROCESSES = ("docs_stack", "p11_controller", "p12_workers", "p8_help", "p9_first_step")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,8 @@
 """Sweeps whose workers or whose own process are killed at random moments."""
 
+import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from tests.chaos.sweeping import (
     SAMPLERS,
     Undisturbed,
     check_complete,
+    children_of,
     descendants_of,
     digests,
     is_running,
@@ -101,3 +104,37 @@ def test_a_sweep_that_is_killed_leaves_no_process_and_resume_ends_it_as_if_nothi
 
 def mlflow_rows(front: Front) -> object:
     return read_rows(front.root / "mlflow" / "mlflow.db")
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_number_of_workers_changes_no_trial(
+    sampler: str, workers: int, zygote: Zygote, front: Front, calm: Undisturbed
+) -> None:
+    count = num_trials(sampler)
+    outcome = zygote.run(*words(sampler, trials=count, workers=workers), "--root", front.root)
+    assert outcome.code == 0, outcome.text
+    check_equal(front, calm.front(sampler, count))
+
+
+def test_databases_that_are_deleted_come_back_from_the_folders_with_all_rows_equal(
+    zygote: Zygote, tmp_path: Path, migrated_store: Path, calm: Undisturbed
+) -> None:
+    shutil.copytree(calm.front("random", num_trials("random")).root, tmp_path / "copy")
+    front = Front(tmp_path / "copy")
+    for path in (front.root / "studies").glob("optuna.db*"):
+        path.unlink()
+    shutil.rmtree(front.root / "mlflow")
+    shutil.copytree(migrated_store, front.root / "mlflow")
+    assert zygote.run("resume", "--root", front.root).code == 0
+    check_complete(front, num_trials("random"))
+
+
+def test_a_killed_process_that_starts_workers_is_replaced(zygote: Zygote, front: Front, calm: Undisturbed) -> None:
+    count = num_trials("random")
+    child = zygote.start(*words("random", trials=count, workers=2), "--root", front.root)
+    assert wait_for_trials(child, front, 2)
+    for nursery in children_of(child.pid):
+        os.kill(nursery, signal.SIGKILL)
+    assert child.wait(1800).code == 0
+    check_equal(front, calm.front("random", count))

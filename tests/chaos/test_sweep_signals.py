@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.chaos.sweeping import (
     SHORT,
     descendants_of,
     is_running,
+    mlflow_kinds,
     table,
     trials,
     wait_for_trials,
@@ -87,3 +89,30 @@ def test_trials_that_diverge_are_told_as_such_and_none_of_them_wins(zygote: Zygo
     assert {status for number, status in statuses.items() if number not in healthy} == {"diverged"}
     winner = read_json(front.root / "studies" / "study" / "result.json")["winner"]
     assert winner is None if not healthy else winner["number"] in healthy
+
+
+@pytest.mark.parametrize("_round", range(max(1, ROUNDS // 3)))
+def test_eight_sweeps_that_start_on_fresh_stores_all_succeed(_round: int, zygote: Zygote, tmp_path: Path) -> None:
+    front = Front(tmp_path / "fresh")
+    order = (
+        "sweep",
+        "digits",
+        "linear",
+        *SHORT,
+        "--workers",
+        "inline",
+        "--sampler",
+        "random",
+        "--trials",
+        1,
+        "--no-plots",
+    )
+    children = [
+        zygote.start(*order, "--final-seeds", 0, "--study", f"study-{index}", "--root", front.root)
+        for index in range(8)
+    ]
+    outcomes = [child.wait(600) for child in children]
+    assert [outcome.code for outcome in outcomes] == [0] * 8, outcomes
+    assert all("could not be written" not in outcome.err for outcome in outcomes)
+    kinds = mlflow_kinds(front)
+    assert (kinds.count("study"), kinds.count("trial")) == (8, 8)
