@@ -6,13 +6,14 @@ A thing named ``fashion-mnist`` lives in ``fashion_mnist.py`` of its folder as t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
@@ -43,7 +44,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return every known name, sorted, without importing what it stands for."""
-        return sorted({*self._folder_names(), *self._entry_point_names(), *self._plugins})
+        return sorted({*self._folder_names(), *self._entry_points, *self._plugins})
 
     def check(self, name: str) -> None:
         """Raise `UserError` with the nearest name where ``name`` is not known; nothing is imported."""
@@ -57,10 +58,9 @@ class Registry(Generic[T]):
         if name in self._folder_names():
             module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
             return self._class_in(module, name)
-        for entry in entry_points(group=self.entry_point_group):
-            if entry.name == name:
-                found: type[T] = entry.load()
-                return found
+        if name in self._entry_points:
+            found: type[T] = self._entry_points[name].load()
+            return found
         raise unknown_name(self.what, name, self.names())
 
     def add(self, cls: type[T]) -> None:
@@ -85,8 +85,10 @@ class Registry(Generic[T]):
             if not module.ispkg and not module.name.startswith("_")
         ]
 
-    def _entry_point_names(self) -> list[str]:
-        return [entry.name for entry in entry_points(group=self.entry_point_group)]
+    @functools.cached_property
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        # Every look reads the metadata of all distributions, and a run asks for names some twenty times.
+        return {entry.name: entry for entry in entry_points(group=self.entry_point_group)}
 
     def _class_in(self, module: ModuleType, name: str) -> type[T]:
         found = [cls for cls in classes_in(module) if cls.__dict__.get("name") == name]
