@@ -12,10 +12,13 @@ from results.claims.definition import Claim, parse_claims
 from results.errors import ClaimError
 from suite.engine.devices import Execution
 from suite.errors import UserError, did_you_mean, shown, unknown_name
+from suite.runs.beginning import origin_of, with_origin
 from suite.runs.environment import code_sha256
 from suite.runs.folder import RunFolder, Store
 from suite.runs.prepare import Prepared, prepare
+from suite.runs.source import open_source
 from suite.spec import RunSpec, merge
+from suite.transfer import Origin
 from sweeps.documents import DocumentError, read_document
 from sweeps.plans import PlanError, parse_seeds
 
@@ -31,14 +34,37 @@ class Resolved:
     specs: tuple[RunSpec, ...]
     other_specs: tuple[RunSpec, ...]
     """Of the other setup, where the claim compares two."""
+    pretraining: tuple[RunSpec, ...] = ()
+    """The runs that the others begin with, one for each seed, where there are such."""
+
+    def begun(self, store: Store) -> Resolved | None:
+        """Return the claim with the runs that it begins with filled in; None while one of them is not completed."""
+        if not self.pretraining:
+            return self
+        found: dict[int | None, Origin] = {}
+        for spec in self.pretraining:
+            folder = RunFolder(store.runs / run_id(spec))
+            if folder.status() != "completed":
+                return None
+            found |= {spec.seed: origin_of(open_source(folder, purpose="begun with"), each_seed=True)}
+        specs, others = (
+            tuple(RunSpec.from_mapping(with_origin(spec.to_mapping(), found, spec.seed)) for spec in group)
+            for group in (self.specs, self.other_specs)
+        )
+        return dataclasses.replace(self, specs=specs, other_specs=others, pretraining=())
+
+    def prepare_pretraining(self, execution: Execution) -> list[Prepared]:
+        """Return the runs that the others begin with, ready to start."""
+        return [prepare(spec, execution) for spec in self.pretraining]
 
     def folders(self, store: Store) -> list[RunFolder]:
         """Return where the runs lie, made or not."""
         return [RunFolder(store.runs / run_id(spec)) for spec in (*self.specs, *self.other_specs)]
 
-    def prepare(self, execution: Execution) -> list[Prepared]:
+    def prepare(self, execution: Execution, store: Store) -> list[Prepared]:
         """Return the runs, ready to start, each once."""
-        found = {item.run_id: item for spec in (*self.specs, *self.other_specs) if (item := prepare(spec, execution))}
+        every = (*self.specs, *self.other_specs)
+        found = {item.run_id: item for spec in every if (item := prepare(spec, execution, runs=store.runs))}
         return list(found.values())
 
     def anchor(self) -> float | None:
@@ -123,11 +149,12 @@ def resolve(claim: Claim, seeds: str | None = None) -> Resolved:
         specs = _specs(claim.setup, chosen)
         other = claim.other_setup
         other_specs = () if other is None else _specs(merge(claim.setup, other), chosen)
+        pretraining = () if claim.pretraining is None else _specs(claim.pretraining, chosen)
         if other_specs and other_specs[0] == specs[0]:
             raise UserError("the two setups are the same")
     except (UserError, PlanError) as error:
         raise UserError(f"The claim {claim.name!r} cannot be run: {error}") from error
-    return Resolved(claim, chosen, specs, other_specs)
+    return Resolved(claim, chosen, specs, other_specs, pretraining)
 
 
 def _specs(setup: Mapping[str, Any], seeds: Sequence[int]) -> tuple[RunSpec, ...]:

@@ -51,6 +51,13 @@ class Family(Settings, ABC):
     def build(self, card: Card) -> Learner:
         """Return a fresh learner for the task; its initial weights come from torch's generator."""
 
+    def joins_all(self, card: Card) -> bool:
+        """Return whether ``all`` in a plan stands for this family too, on a task that it can take on.
+
+        Not where it only prepares for the task, or needs another run to begin with to be what it is meant for.
+        """
+        return True
+
     objectives: ClassVar[frozenset[Objective]] = frozenset({"cross-entropy", "squared-error"})
     """What the family can be trained on."""
 

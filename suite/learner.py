@@ -10,7 +10,7 @@ from typing import Any, Literal
 import lightning
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -56,6 +56,10 @@ class Learner(lightning.LightningModule, ABC):
         """Which values of a parameter may differ from zero, by its name; part of a checkpoint, as the averages are."""
         self.first_selectable_step = 0
         """Steps that must be done before val scores count: weights that are not what is asked for yet are not kept."""
+        self.resting: list[nn.Module] = []
+        """Modules in evaluation mode while the others train, such as norms whose layer is frozen."""
+        self.lr_factors: dict[Tensor, float] = {}
+        """Factor on the learning rate of a parameter; 1 where there is none."""
         self.weight_decay = 0.0
         self.weight_decay_scope: DecayScope = "all"
         self.patience: int | None = None
@@ -118,7 +122,8 @@ class Learner(lightning.LightningModule, ABC):
 
     def build_optimizer(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
         """Return an optimiser for ``parameters``, under the run's settings and weight decay."""
-        optimizer = self._build_optimizer(list(parameters), self.weight_decay, self.weight_decay_scope)
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        optimizer = self._build_optimizer(trained, self.weight_decay, self.weight_decay_scope)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         return optimizer
@@ -165,6 +170,13 @@ class Learner(lightning.LightningModule, ABC):
         for penalty in self.penalties:
             parts["total"] = parts["total"] + penalty()
         return parts
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Set training or evaluation mode; modules that rest stay in the latter."""
+        super().train(mode)
+        for module in self.resting:
+            module.eval()
+        return self
 
     def averaged_tensors(self) -> dict[str, Tensor]:
         """Return what weight averaging averages: the parameters, and the running statistics of batch norm."""

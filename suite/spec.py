@@ -20,6 +20,7 @@ from suite.family import FAMILIES, Family
 from suite.fields import Settings
 from suite.regularizer import Regularization, regularization_class
 from suite.task import TASKS, Card, Task
+from suite.transfer import Origin, Transfer, origin_from
 from suite.values import parse_value
 
 PROTOCOL = 1
@@ -37,6 +38,7 @@ def settings_groups() -> dict[str, type[Settings]]:
         "budget": Budget,
         "evaluation": Evaluation,
         "randomness": Randomness,
+        "transfer": Transfer,
     }
 
 
@@ -57,12 +59,22 @@ class RunSpec:
     """How the model of a finished run is made smaller; None trains one from the start."""
     parent: Parent | None = None
     """That finished run."""
+    transfer: Transfer = dataclasses.field(default_factory=Transfer)
+    origin: Origin | None = None
+    """The finished run whose weights this one begins with; None draws them from the seed."""
+
+    def __post_init__(self) -> None:
+        if self.compression is not None and (self.origin is not None or self.transfer.is_on):
+            raise UserError(
+                "A compressed model begins with the weights of its parent and trains all its layers, so that neither "
+                "`origin` nor settings of `transfer` can stand beside `compression`. Leave them out."
+            )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> RunSpec:
         """Build from plain nested values; raise `UserError` with the path of the first thing that is wrong."""
         groups = settings_groups()
-        known = ["task", "family", *groups, "seed", "compression", "parent"]
+        known = ["task", "family", *groups, "seed", "compression", "parent", "origin"]
         for key in mapping:
             if key not in known:
                 raise UserError(f"Unknown key '{key}'.{did_you_mean(str(key), known)} Known: {', '.join(known)}.")
@@ -76,6 +88,8 @@ class RunSpec:
             method, settings = _named(mapping, "compression")
             parent = _group(mapping, "parent") or None
             built["compression"], built["parent"] = compressor_from({"name": method, **settings}, parent)
+        if mapping.get("origin") is not None:
+            built["origin"] = origin_from(_group(mapping, "origin"))
         return cls(
             task=TASKS.get(task_name).from_mapping(task_settings),
             family=FAMILIES.get(family_name).from_mapping(family_settings),
@@ -91,6 +105,7 @@ class RunSpec:
             **{name: getattr(self, name).to_mapping(with_places=with_places) for name in settings_groups()},
             "seed": self.seed,
             **self._compression_mapping(),
+            **({} if self.origin is None else {"origin": self.origin.to_mapping()}),
         }
 
     def _compression_mapping(self) -> dict[str, Any]:
@@ -106,6 +121,8 @@ class RunSpec:
         groups: dict[str, Settings] = {"task": self.task, "family": self.family}
         groups |= {name: getattr(self, name) for name in settings_groups()}
         changed: dict[str, Any] = {}
+        if self.origin is not None:
+            groups["origin"] = self.origin
         if self.compression is not None and self.parent is not None:
             groups["compression"] = self.compression
             changed["compression.method"] = self.compression.name
@@ -166,6 +183,8 @@ class RunSpec:
         if self.compression is not None and self.parent is not None:
             name += f"-{self.compression.name}"
             identity["parent"] = self.parent.weights
+        if self.origin is not None:
+            identity["origin"] = [self.origin.run_id, self.origin.weights]
         return f"{name}-s{self.seed}-{_digest(identity)}"
 
 

@@ -75,6 +75,8 @@ class Card:
     ceiling: float | None = None
     ceiling_reason: str = ""
     class_names: tuple[str, ...] = ()
+    token_names: tuple[str, ...] = ()
+    """What each token stands for, where inputs are tokens and that is known: another task may number them otherwise."""
     augmentations: frozenset[Augmentation] = frozenset()
     """Changes of an input that leave its answer as it is; the augmentation regulariser takes these and no others."""
 

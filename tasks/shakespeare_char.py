@@ -13,7 +13,15 @@ from tasks.sources import files, shakespeare
 # Number of characters in each split: int(0.9 * 1115394) for training, as nanoGPT does, then two halves.
 PARTS: dict[SplitName, int] = {"train": 1003854, "val": 55770, "test": 55770}
 PUBLISHED_PARTS: dict[SplitName, int] = {"train": 1003854, "val": 111540, "test": 0}
-FLOOR, PUBLISHED_FLOOR = 3.3619634199467154, 3.3473284841065922
+KEPT = 711213
+"""Characters of the training part without the speeches that `shakespeare-speaker` holds out."""
+FLOORS = {
+    (False, False): 3.3619634199467154,
+    (True, False): 3.3473284841065922,
+    (False, True): 3.3619191371996697,
+    (True, True): 3.347230148625207,
+}
+"""(published_split, without_held_out_speeches) -> floor."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +44,9 @@ class ShakespeareChar(Task):
     """Characters in a window."""
     published_split: bool = False
     """Validate on the whole last tenth of the text, with no test split, as published protocols do."""
+    without_held_out_speeches: bool = False
+    """Leave out of the training text what `shakespeare-speaker` holds out for val and test, headings and all: so a
+    model may go from here to there without having read the answers."""
 
     def card(self) -> Card:
         """Return the card; nothing is read."""
@@ -51,13 +62,14 @@ class ShakespeareChar(Task):
             input_shape=(self.block_length,),
             output_shape=(self.block_length, len(shakespeare.CHARACTERS)),
             vocabulary=len(shakespeare.CHARACTERS),
+            token_names=tuple(shakespeare.CHARACTERS),
             is_causal=True,
             objective="cross-entropy",
             split_sizes={name: self._num_windows(name) for name in SPLIT_NAMES},
             metric="cross-entropy",
             direction="minimize",
             extra_metrics=("bits", "accuracy"),
-            floor=PUBLISHED_FLOOR if self.published_split else FLOOR,
+            floor=FLOORS[self.published_split, self.without_held_out_speeches],
             floor_reason=(
                 "answering with the frequencies of the training split's characters, scored on all characters of "
                 f"{'val' if self.published_split else 'test'}, in nats per character"
@@ -70,9 +82,12 @@ class ShakespeareChar(Task):
 
         text, start = shakespeare.read(), 0
         by_name: dict[SplitName, Split] = {}
-        for name, size in self._parts().items():
+        for name, size in (PUBLISHED_PARTS if self.published_split else PARTS).items():
             if name in splits and size:
-                characters = torch.from_numpy(shakespeare.encode(text[start : start + size]))
+                part = text[start : start + size]
+                if name == "train" and self.without_held_out_speeches:
+                    part = shakespeare.without_held_out_speeches(part)
+                characters = torch.from_numpy(shakespeare.encode(part))
                 step = 1 if name == "train" else self.block_length
                 inputs = characters[:-1].unfold(0, self.block_length, step)
                 by_name[name] = Split(inputs, characters[1:].long().unfold(0, self.block_length, step))
@@ -92,7 +107,8 @@ class ShakespeareChar(Task):
         return files.fetch(shakespeare.PUBLICATION)
 
     def _parts(self) -> dict[SplitName, int]:
-        return PUBLISHED_PARTS if self.published_split else PARTS
+        parts = PUBLISHED_PARTS if self.published_split else PARTS
+        return {**parts, "train": KEPT} if self.without_held_out_speeches else parts
 
     def _num_windows(self, name: SplitName) -> int:
         size = self._parts()[name]
@@ -102,4 +118,7 @@ class ShakespeareChar(Task):
 
     def _digest(self, contents: dict[str, str]) -> str:
         # The digest of the file stands for its million windows, which would be 64 times as much to hash.
-        return files.digest(self.name, self.version, self.to_mapping(), contents)
+        mapping = self.to_mapping()
+        if not self.without_held_out_speeches:  # a later setting, whose default leaves the digest as it was
+            del mapping["without_held_out_speeches"]
+        return files.digest(self.name, self.version, mapping, contents)

@@ -23,10 +23,6 @@ SPEAKERS = (
     "QUEEN MARGARET",
 )
 PAD = 0
-STRETCH = 25
-"""Speeches in a stretch of the text that goes into one split as a whole."""
-VAL_STRETCHES, TEST_STRETCHES = (3,), (6, 9)
-"""Stretches by their number modulo 10; the others are for training. Every speaker is in every split this way."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +61,7 @@ class ShakespeareSpeaker(Task):
             floor=201 / 1106,
             floor_reason="the best constant answer: the most frequent speaker of the test split",
             class_names=SPEAKERS,
+            token_names=("pad", *shakespeare.CHARACTERS),
         )
 
     def load(self, splits: Collection[SplitName] = SPLIT_NAMES) -> Splits:
@@ -105,11 +102,5 @@ def spoken_lines(text: str) -> dict[SplitName, list[tuple[str, str]]]:
         heading, *lines = speech.lstrip("\n").split("\n")
         speaker = heading.removesuffix(":")
         if speaker in SPEAKERS:
-            found[split_of(number)] += [(speaker, line) for line in lines]
+            found[shakespeare.split_of(number)] += [(speaker, line) for line in lines]
     return found
-
-
-def split_of(speech: int) -> SplitName:
-    """Return the split of a speech by its number in the text."""
-    stretch = speech // STRETCH % 10
-    return "val" if stretch in VAL_STRETCHES else "test" if stretch in TEST_STRETCHES else "train"

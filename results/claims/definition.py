@@ -19,6 +19,7 @@ _CLAIM_KEYS: Final = (
     "statement",
     "published",
     "setup",
+    "pretraining",
     "seeds",
     "metric",
     "comparison",
@@ -88,6 +89,8 @@ class Claim:
     """None where the source states no number, as with an order of two setups or a closed form."""
     setup: Mapping[str, Any]
     """A run spec without its seed, as `boltbench run --config` takes it."""
+    pretraining: Mapping[str, Any] | None
+    """The same for the run that each seed begins with; None where weights are drawn from the seed."""
     seeds: Any
     """Seeds as a plan writes them, such as ``0-4``."""
     metric: str
@@ -137,6 +140,18 @@ def _claim(entry: object, file: Mapping[str, Any], shared: Mapping[str, Any], wh
         raise ClaimError(f"`setup` of {where} must be a mapping with a task and a family, but got {setup!r}.")
     if "seed" in setup:
         raise ClaimError(f"`setup` of {where} may not hold 'seed': `seeds` says it.")
+    if "origin" in setup:
+        raise ClaimError(f"`setup` of {where} may not hold 'origin': `pretraining` says it.")
+    pretraining = values.get("pretraining")
+    if pretraining is not None and (
+        not isinstance(pretraining, Mapping)
+        or not {"task", "family"} <= {*pretraining, *shared}
+        or {"seed", "origin"} & set(pretraining)
+    ):
+        raise ClaimError(
+            f"`pretraining` of {where} must be a mapping with a task and a family, and without seed and origin, "
+            f"but got {pretraining!r}."
+        )
     published = None if values.get("published") is None else _published(values["published"], where)
     return Claim(
         name=_text(values, "name", where),
@@ -147,6 +162,7 @@ def _claim(entry: object, file: Mapping[str, Any], shared: Mapping[str, Any], wh
         deviations=_text(values, "deviations", where, default=""),
         published=published,
         setup=_with_shared(shared, setup),
+        pretraining=None if pretraining is None else _with_shared(shared, pretraining),
         seeds=values["seeds"],
         metric=metric,
         comparison=_comparison(values["comparison"], published, where),

@@ -103,7 +103,11 @@ def _prepare(name: str, method: type[Compressor], arguments: Namespace, rest: li
     changes = merge(config, flags)
     _check_changes(compression, changes, source)
     execution = Execution.from_mapping({**changes.pop("execution", {})})
-    base = {key: value for key, value in source.spec.to_mapping().items() if key not in ("compression", "parent")}
+    base = {
+        key: value
+        for key, value in source.spec.to_mapping().items()
+        if key not in ("compression", "parent", "origin", "transfer")
+    }
     mapping = merge(base, {"family": student}, changes) | {
         "seed": source.spec.seed,
         "compression": {"name": method.name, **compression.to_mapping()},

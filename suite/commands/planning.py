@@ -8,6 +8,7 @@ from suite.console import complain
 from suite.errors import UserError
 
 if TYPE_CHECKING:
+    from suite.spec import RunSpec
     from sweeps.plans import Cell
 
 
@@ -27,6 +28,15 @@ def cells_of(name: str) -> list[Cell]:
         TASKS.check(cell.task["name"])
         FAMILIES.check(cell.family["name"])
     return cells
+
+
+def why_not_meant(spec: RunSpec) -> str | None:
+    """Return why ``all`` in a plan does not stand for this pair, or None where it does."""
+    if spec.misfit() is not None:
+        return "`boltbench list` says why"
+    if not spec.family.joins_all(spec.card()):
+        return "it does not learn such a task by itself; a plan may name it"
+    return None
 
 
 def leave_out(task: str, reason: Exception) -> None:

@@ -3,10 +3,11 @@
   boltbench run digits mlp
   boltbench run mnist1d cnn --seeds 0-4 --family.channels 32 --optimization.lr 3e-3
   boltbench run --plan quick
+  boltbench run digits cnn --init-from fashion-mnist-cnn-s0 --transfer.train head
 
 Settings are flags --GROUP.NAME VALUE with the groups task, family, optimization, regularization, data, budget,
-evaluation and execution. `boltbench run TASK FAMILY --help-settings` lists them all. A flag wins over --config,
-which wins over the default. A run that is done already is not made again, unless --force.
+evaluation, randomness, transfer and execution. `boltbench run TASK FAMILY --help-settings` lists them all. A flag wins
+over --config, which wins over the default. A run that is done already is not made again, unless --force.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", help="a plan by name (`boltbench list plans`), or a YAML file")
     parser.add_argument("--seeds", help="seeds, such as 0-4 or 0,3,7 (default: 0, or the plan's)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file, as --print_config prints it")
+    parser.add_argument(
+        "--init-from",
+        metavar="RUN[,RUN]",
+        help="begin with the weights of a finished run, or of one run for each seed; layers are matched by name",
+    )
     parser.add_argument("--print_config", action="store_true", help="print the resolved spec as YAML and stop")
     parser.add_argument("--help-settings", action="store_true", help="list every --GROUP.NAME flag and stop")
     parser.add_argument("--force", action="store_true", help="make runs anew that are done already")
@@ -85,8 +91,9 @@ def main(arguments: Namespace, rest: list[str]) -> int:
             )
         say(prepared[0].to_yaml().rstrip())
         return 0
-    from suite.commands.session import run_all
+    from suite.commands.session import run_all, say_transfers
 
+    say_transfers(prepared)
     code = run_all(
         prepared,
         store,
@@ -139,12 +146,22 @@ def _groups(task: str, family: str) -> dict[str, type[Settings]]:
 def _from_flags(
     arguments: Namespace, rest: list[str], config: Mapping[str, Any], task: str, family: str, runs: Path
 ) -> list[Prepared]:
+    from suite.runs.beginning import named_in, origins, read_names, with_origin
     from suite.runs.prepare import prepare
     from suite.spec import RunSpec
 
     merged, execution = settings_of(task, family, rest, config)
-    seeds = [merged.get("seed", 0)] if arguments.seeds is None else _seeds(arguments.seeds)
-    return [prepare(RunSpec.from_mapping({**merged, "seed": seed}), execution, runs=runs) for seed in seeds]
+    found = named_in(merged, runs)
+    if arguments.init_from is not None:
+        found = origins(read_names(arguments.init_from), runs)
+    if arguments.seeds is not None:
+        seeds = _seeds(arguments.seeds)
+    elif found and None not in found:  # a run for each seed says which seeds there are
+        seeds = sorted(seed for seed in found if seed is not None)
+    else:
+        seeds = [merged.get("seed", 0)]
+    specs = [RunSpec.from_mapping(with_origin(merged, found, seed)) for seed in seeds]
+    return [prepare(spec, execution, runs=runs) for spec in specs]
 
 
 def settings_of(task: str, family: str, rest: list[str], config: Mapping[str, Any]) -> tuple[dict[str, Any], Execution]:
@@ -167,7 +184,7 @@ def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepar
     from suite.commands.settings import parse_flags
     from suite.errors import DataMissingError
 
-    if arguments.task is not None or arguments.config is not None:
+    if arguments.task is not None or arguments.config is not None or arguments.init_from is not None:
         raise UserError("--plan names the tasks, families and settings itself; drop the other arguments, or --plan.")
     cells = cells_of(arguments.plan)
     from suite.engine.devices import Execution
@@ -176,7 +193,7 @@ def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepar
     # A plan's cells differ in task and family, so that only the groups that all of them have can be set by flag.
     flags = parse_flags(rest, {**settings_groups(), "execution": Execution})
     prepared: list[Prepared] = []
-    left_out: dict[str, list[str]] = {}
+    left_out: dict[tuple[str, str], list[str]] = {}
     without_data: set[str] = set()
     for cell in cells:
         task = cell.task["name"]
@@ -190,26 +207,32 @@ def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepar
             leave_out(task, error)
             without_data.add(task)
             continue
-        prepared += made
-        if not made:
-            left_out.setdefault(task, []).append(cell.family["name"])
-    for task, families in left_out.items():
-        complain(f"{task} is not for {', '.join(families)} (`boltbench list` says why).")
+        if isinstance(made, str):
+            left_out.setdefault((task, made), []).append(cell.family["name"])
+        else:
+            prepared += made
+    for (task, reason), families in left_out.items():
+        complain(f"{task} is not for {', '.join(families)} ({reason}).")
     if not prepared:
         raise UserError(f"The plan {arguments.plan!r} must hold at least one pair that fits, but holds none.")
     return prepared
 
 
-def _prepare_cell(cell: Cell, flags: Mapping[str, Any], arguments: Namespace, runs: Path) -> list[Prepared]:
+def _prepare_cell(cell: Cell, flags: Mapping[str, Any], arguments: Namespace, runs: Path) -> list[Prepared] | str:
+    """Return a cell's runs, or why ``all`` in a plan does not mean it."""
+    from suite.commands.planning import why_not_meant
+    from suite.runs.beginning import named_in, with_origin
     from suite.runs.prepare import prepare
     from suite.spec import RunSpec, merge
 
     merged = merge(cell.settings, {"task": cell.task, "family": cell.family}, flags)
     execution = _execution(merged)
     seeds = cell.seeds if arguments.seeds is None else _seeds(arguments.seeds)
-    specs = [RunSpec.from_mapping({**merged, "seed": seed}) for seed in seeds]
-    if specs[0].misfit() is not None and not cell.is_explicit:
-        return []
+    found = named_in(merged, runs)
+    specs = [RunSpec.from_mapping(with_origin(merged, found, seed)) for seed in seeds]
+    reason = None if cell.is_explicit else why_not_meant(specs[0])
+    if reason is not None:
+        return reason
     return [prepare(spec, execution, runs=runs) for spec in specs]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from suite.commands.packing import make_executor, run_packed
 from suite.console import RunReporter, complain, say, show
@@ -54,6 +55,35 @@ def run_all(
     if shows_leaderboards and code in (0, 1):
         show_leaderboards(prepared, store)
     return code
+
+
+def say_transfers(prepared: Sequence[Prepared]) -> None:
+    """Say which layers begin with the weights of another run, and which train; once where several runs agree."""
+    found: dict[str, list[str]] = {}
+    for item in prepared:
+        if item.transfer is not None:
+            origin = "the initial weights" if item.spec.origin is None else item.spec.origin.run_id
+            found.setdefault("\n  ".join(transfer_lines(item.transfer)), []).append(origin)
+    for text, sources in found.items():
+        say(f"begins with {', '.join(dict.fromkeys(sources))}\n  {text}")
+
+
+def transfer_lines(transfer: Mapping[str, Any]) -> list[str]:
+    """Return what was taken over and what trains, a line each."""
+    tokens = transfer.get("tokens", {})
+    labels = {
+        "matched": "taken over",
+        "fresh": "left fresh",
+        "unused": "not used",
+        "trained_layers": "trains",
+        "frozen_layers": "frozen",
+    }
+    lines = []
+    for key, label in labels.items():
+        if key in transfer:
+            names = [f"{name} ({tokens[name]} tokens)" if name in tokens else name for name in transfer[key]]
+            lines.append(f"{label:<12}{', '.join(names) or 'none'}")
+    return lines
 
 
 def _run_in_turn(prepared: list[Prepared], store: Store, *, force: bool, tracking_uri: str | None) -> int:

@@ -73,6 +73,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def add_space_arguments(parser: ArgumentParser) -> None:
     """Declare what says which fields are searched."""
+    parser.add_argument("--init-from", metavar="RUN", help="begin every trial with the weights of a finished run")
     parser.add_argument(
         "--preset",
         default="regularization",
@@ -115,7 +116,7 @@ def search(sweeps: list[Sweep], arguments: Namespace, results: dict[str, Any]) -
 
     store = sweeps[0].store
     for sweep in sweeps:  # data, device and default settings, before anything is created
-        prepare(sweep.space.base, sweep.execution)
+        prepare(sweep.space.base, sweep.execution, runs=store.runs)
     how = How(
         executor=executor_of(arguments.workers, sweeps, cluster=getattr(arguments, "cluster", None)),
         attempts=_at_least("--attempts", arguments.attempts, 1),

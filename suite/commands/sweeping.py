@@ -75,6 +75,9 @@ def build_space(
     merged = merge(merged, parse_flags(settings, groups))
     execution = merged.pop("execution", None) or {}
     merged.pop("seed", None)
+    if getattr(arguments, "init_from", None) is not None:
+        merged["origin"] = arguments.init_from
+    merged = _with_origin(merged, arguments)
     given = frozenset(
         f"{group}.{name}"
         for group, values in merged.items()
@@ -85,6 +88,19 @@ def build_space(
     base = RunSpec.from_mapping(merged)
     changes = {**_read_space(arguments.space), **space}
     return search_space(base, preset=arguments.preset, changes=changes, given=given), execution
+
+
+def _with_origin(merged: dict[str, Any], arguments: Namespace) -> dict[str, Any]:
+    """Return the settings with the run that every trial begins with, where one is named."""
+    from suite.commands.shared import open_store
+    from suite.runs.beginning import named_in, with_origin
+
+    found = named_in(merged, open_store(arguments).runs)
+    if found and None not in found:
+        raise UserError("Every trial of a search begins with the same run, but --init-from names several. Name one.")
+    completed = with_origin(merged, found, 0)
+    del completed["seed"]
+    return completed
 
 
 def build_sweep(
@@ -151,14 +167,14 @@ def default_name(base: RunSpec, how: SweepSettings) -> str:
 
 def pairs_of_plan(name: str) -> list[Mapping[str, Any]]:
     """Return the pairs of a plan that fit, each with its settings."""
-    from suite.commands.planning import cells_of
+    from suite.commands.planning import cells_of, why_not_meant
 
     pairs: list[Mapping[str, Any]] = []
     for cell in cells_of(name):
         merged = merge(cell.settings, {"task": cell.task, "family": cell.family})
         merged.pop("execution", None)
         spec = RunSpec.from_mapping(merged)
-        if spec.misfit() is None or cell.is_explicit:
+        if cell.is_explicit or why_not_meant(spec) is None:
             pairs.append(merged)
     if not pairs:
         raise UserError(f"The plan {name!r} must hold at least one pair that fits, but holds none.")

@@ -82,17 +82,26 @@ def _verify(work: list[tuple[Resolved, list[Prepared] | None]], store: Store, ar
 
     failed = False
     judged: dict[str, dict[str, Any]] = {}
+    how: dict[str, Any] = {"force": False, "tracking_uri": arguments.tracking_uri, "shows_leaderboards": False}
     for item, prepared in work:
         if prepared is None:
             continue
         if prepared:
             say(f"{item.claim.name}: {item.claim.statement}")
-            code = run_all(prepared, store, force=False, tracking_uri=arguments.tracking_uri, shows_leaderboards=False)
+            code = run_all(prepared, store, **how)
             if code in (130, 143):
                 return code
             failed |= code != 0
         try:
-            judged[item.claim.name] = _judge(item, store)
+            begun = item.begun(store)
+            if item.pretraining and begun is not None and prepared:  # what was made is what the claim's runs begin with
+                code = run_all(begun.prepare(prepared[0].execution, store), store, **how)
+                if code in (130, 143):
+                    return code
+                failed |= code != 0
+            if begun is None:
+                raise UserError(f"The claim {item.claim.name!r} cannot be judged: a run that it begins with failed.")
+            judged[item.claim.name] = _judge(begun, store)
         except UserError as error:
             complain(f"boltbench: {error}")
             failed = True
@@ -106,9 +115,10 @@ def _prepared(item: Resolved, store: Store, execution: Execution, arguments: Nam
     from results.claims.markdown import cost_text
     from suite.engine.devices import choose_device
 
-    name = item.claim.name
-    done = [not (f.can_go_on() or f.status() in ("running", "damaged")) for f in item.folders(store)]
-    if all(done) or (arguments.no_runs and any(done)):
+    name, begun = item.claim.name, item.begun(store)
+    folders = [] if begun is None else begun.folders(store)
+    done = [not (f.can_go_on() or f.status() in ("running", "damaged")) for f in folders]
+    if begun is not None and (all(done) or (arguments.no_runs and any(done))):
         return []
     if arguments.no_runs:
         say(f"{name}: skipped, none of its runs is there.")
@@ -119,7 +129,7 @@ def _prepared(item: Resolved, store: Store, execution: Execution, arguments: Nam
         return None
     item.anchor()  # an unknown one is found now
     try:
-        return item.prepare(execution)
+        return item.prepare_pretraining(execution) if item.pretraining else item.prepare(execution, store)
     except DataMissingError as error:
         if arguments.claims:
             raise

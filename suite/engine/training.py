@@ -123,6 +123,8 @@ def fit(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # Lightning 2.6 under torch 2.13, whenever it looks for tensors in a batch.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        # Norms of frozen layers, whose statistics are held on purpose.
+        warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training.*")
         trainer = lightning.Trainer(
             accelerator=loader.split.targets.device.type,
             strategy="auto" if ranks is None else ranks.strategy(),

@@ -69,7 +69,7 @@ class Coder(Family):
         """Return why the task does not fit: its answers are no reconstructions, or it has no neighbourhoods."""
         if card.vocabulary is not None:
             return "rebuilds real numbers, and here inputs are tokens"
-        if card.output_shape != card.input_shape:
+        if card.objective == "squared-error" and card.output_shape != card.input_shape:
             return f"answers in the shape of the input {card.input_shape}, and here answers have {card.output_shape}"
         if not card.is_length_fixed:
             return "needs inputs of one length, and here the splits differ in it"
@@ -85,6 +85,8 @@ class Coder(Family):
 class Autoencoder(Coder):
     """An encoder, a code and a decoder; trained on corrupted inputs it is a denoising autoencoder.
 
+    On a task of classes it is the encoder and an affine layer on the code, for an encoder that learnt to rebuild.
+
     With ``hidden=()`` and ``activation="none"`` it is the linear autoencoder, whose best reconstruction is that of PCA
     (Baldi and Hornik, 1989, Neural Networks 2).
 
@@ -96,6 +98,7 @@ class Autoencoder(Coder):
     """
 
     name: ClassVar[str] = "autoencoder"
+    objectives: ClassVar[frozenset[Objective]] = frozenset({"squared-error", "cross-entropy"})
 
     code_activation: Annotated[ActivationName, CategoricalDistribution(("none", "relu", "tanh", "gelu"))] = "none"
     """Nonlinearity of the code; with relu a sparse code holds exact zeros."""
@@ -110,9 +113,21 @@ class Autoencoder(Coder):
                 f"sparsity={self.sparsity}. A norm makes up for codes and weights that shrink together."
             )
 
-    def build(self, card: Card) -> "AutoencoderLearner":
+    def supports(self, card: Card) -> str | None:
+        """Return why the task does not fit."""
+        if card.objective == "cross-entropy" and len(card.output_shape) > 1:
+            return "reads one answer from its code, and here there are several"
+        if card.objective == "cross-entropy" and self.sparsity > 0:
+            return "makes codes sparse while it rebuilds (family.sparsity), and here it has classes to tell apart"
+        return super().supports(card)
+
+    def joins_all(self, card: Card) -> bool:
+        """Return that plans must name this family on tasks of classes, where its encoder is to come from elsewhere."""
+        return card.objective == "squared-error"
+
+    def build(self, card: Card) -> "AutoencoderLearner | EncoderLearner":
         """Return the learner."""
-        return AutoencoderLearner(card, self)
+        return EncoderLearner(card, self) if card.objective == "cross-entropy" else AutoencoderLearner(card, self)
 
 
 class Encoder(nn.Module):
@@ -184,6 +199,21 @@ class Decoder(nn.Module):
 def nonlinearity(name: str) -> nn.Module:
     """Return the nonlinearity called ``name``, which may be ``none``."""
     return nn.Identity() if name == "none" else activation(name)
+
+
+class EncoderLearner(SupervisedLearner):
+    """The encoder of an autoencoder and an affine output of its code."""
+
+    def __init__(self, card: Card, settings: Autoencoder) -> None:
+        super().__init__(card)
+        self.encoder = Encoder(card, settings, settings.code_size)
+        self.code_activation = nonlinearity(settings.code_activation)
+        self.output = nn.Linear(settings.code_size, card.num_outputs)
+
+    def forward(self, inputs: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
+        """Return the outputs."""
+        outputs: Tensor = self.output(self.code_activation(self.encoder(inputs)))
+        return outputs
 
 
 class AutoencoderLearner(SupervisedLearner):

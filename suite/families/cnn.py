@@ -180,7 +180,12 @@ class CNNLearner(SupervisedLearner):
 
     def forward(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch *outputs"]:
         """Return the outputs, of the card's output shape."""
+        outputs: Tensor = self.output(self.features(inputs))
+        return self.shape_outputs(outputs)
+
+    def features(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch features"]:
+        """Return what the last layer sees."""
         if self.embedding is not None:
             inputs = self.embedding(inputs).transpose(1, 2)
-        outputs: Tensor = self.output(self.dense(self.convolutions(inputs).flatten(1)))
-        return self.shape_outputs(outputs)
+        features: Tensor = self.dense(self.convolutions(inputs).flatten(1))
+        return features

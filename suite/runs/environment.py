@@ -45,6 +45,9 @@ CORE_SOURCES = (
 COMPRESSION_SOURCES = ("compressor.py", "weights.py", "probe.py", "runs/compressed.py", "runs/source.py")
 """The same for runs that compress another, and for those alone."""
 
+TRANSFER_SOURCES = ("transfer.py", "inheritance.py", "depth.py", "weights.py", "runs/source.py")
+"""The same for runs that begin with another's weights, or train some of their layers only."""
+
 
 def fingerprint(
     spec: RunSpec,
@@ -109,6 +112,8 @@ def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
     if spec.compression is not None:
         owners.append(type(spec.compression))
         paths |= {suite / name for name in COMPRESSION_SOURCES}
+    if spec.origin is not None or spec.transfer.is_on:
+        paths |= {suite / name for name in TRANSFER_SOURCES}
     # Bases of their own too (how a published data set is split, what two families share); the bases of the frame in
     # suite/ are core sources where they decide a result.
     homes = ("tasks.", "suite.families.", "suite.regularization.", "suite.compression.")

@@ -17,7 +17,6 @@ from suite.engine.data import ResidentSplit
 from suite.engine.devices import configure_torch, peak_memory_mib, reset_peak_memory
 from suite.engine.progress import Row, TrainingState
 from suite.engine.training import Outcome, Training
-from suite.layers import count_parameters
 from suite.learner import Learner
 from suite.runs.compressed import pack_selected
 from suite.runs.environment import fingerprint
@@ -84,7 +83,7 @@ def execute(
         record = describe_run(
             prepared.spec,
             folder,
-            result,
+            {**result, "transfer": prepared.transfer},
             ids=(prepared.run_id, prepared.config_id),
             is_deterministic=prepared.execution.deterministic,
             environment=environment,
@@ -192,7 +191,7 @@ def _train(
             "seconds": round(state.seconds, 3),
             "steps": state.step,
             "epochs": round(state.epoch, 4),
-            "num_parameters": count_parameters(learner),
+            "num_parameters": sum(parameter.numel() for parameter in learner.parameters()),  # frozen ones too
             "flops_per_step": prepared.flops_per_step,
             "flops_per_example": round(prepared.flops_per_step / prepared.examples_per_step, 1),
             "peak_memory_mib": round(peak_memory_mib(prepared.device), 1),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
+from suite.depth import apply_depth, frozen_layers
 from suite.engine.budget import steps_per_epoch
 from suite.engine.data import BlockLoader, ResidentSplit, check_finite
 from suite.engine.devices import Execution, choose_device, usable_cores
@@ -19,7 +21,8 @@ from suite.engine.imputation import Imputer
 from suite.engine.missing import Missing
 from suite.engine.pacing import Pacer
 from suite.engine.randomness import RandomSource
-from suite.errors import UserError
+from suite.errors import UserError, shown
+from suite.inheritance import inherit
 from suite.learner import Learner
 from suite.probe import blank_batch
 from suite.runs.environment import code_sha256
@@ -52,6 +55,10 @@ class Prepared:
     """Floating-point operations of forward and backward over one batch, as torch's counter has them."""
     parent: Source | None = None
     """The finished run that is compressed, if any."""
+    origin: Source | None = None
+    """The finished run whose weights this one begins with, if any."""
+    transfer: Mapping[str, Any] | None = None
+    """What was taken over and what trains, as the record holds it; None where every weight is fresh and trains."""
     scorer_sha256: str | None = None
     """What the task's scores rest on beside data and code, see `Task.scorer_sha256`."""
 
@@ -87,6 +94,7 @@ class Prepared:
         """Return a fresh learner on the device, its weights drawn from the run's seed."""
         seed_torch(derive(self._seed_of("initialization"), "initialization"))
         learner = self.spec.family.build(self.card)
+        self.begin(learner)
         for regularizer in self.spec.regularization.regularizers():
             regularizer.attach(learner)
         corrupt = load_splits(self.spec.task, self.spec.data.missing, "train").corrupt
@@ -97,7 +105,7 @@ class Prepared:
             noise_seed=derive(self._seed_of("noise"), "noise"),
             schedule=optimization.build_schedule(self.total_steps),
             build_optimizer=lambda parameters, decay, scope: optimization.build_optimizer(
-                parameters, weight_decay=decay, decay_scope=scope
+                parameters, weight_decay=decay, decay_scope=scope, lr_factors=learner.lr_factors
             ),
             precision="fp32" if self.device.type == "meta" else optimization.precision,
         )
@@ -106,6 +114,25 @@ class Prepared:
             assert self.parent is not None, "prepare looked the parent up"
             self.spec.compression.attach(learner, self.parent.build(self.device), self.total_steps)
         return learner
+
+    def begin(self, learner: Learner) -> dict[str, Any]:
+        """Give a fresh learner the weights that it begins with, and freeze what does not train; return what was done.
+
+        Before the regularisers, some of which look at the weights.
+        """
+        done: dict[str, Any] = {}
+        if self.origin is not None:
+            source = self.origin.build(torch.device("meta" if self.device.type == "meta" else "cpu"))
+            done = inherit(learner, source, run_id=self.origin.folder.run_id).to_mapping()
+        done |= apply_depth(learner, self.spec.transfer, steps_per_epoch=self.steps_per_epoch)
+        idle = frozen_layers(learner, done.get("fresh", ()))
+        if idle:
+            assert self.origin is not None, "layers are fresh beside those of another run"
+            raise UserError(
+                f"A layer that is frozen must have its weights from {self.origin.folder.run_id!r}, "
+                f"but {', '.join(idle)} would stay as drawn from the seed. Take the sizes of that run, or freeze fewer."
+            )
+        return done
 
     def resident(self, name: SplitName) -> ResidentSplit | None:
         """Return a split on the device, or None where the task has no such examples."""
@@ -218,6 +245,7 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
         steps_per_epoch=per_epoch,
         total_steps=spec.budget.total_steps(per_epoch) if spec.trains else 0,
         parent=_parent(spec, runs),
+        origin=_origin(spec, runs),
     )
     load_splits(spec.task, spec.data.missing, "val")
     if spec.evaluation.test:
@@ -231,6 +259,12 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
             f"The model that {spec.family.name!r} builds from these settings is larger than any memory can be. "
             "Take smaller sizes."
         ) from error
+    if spec.origin is not None or spec.transfer.is_on:
+        with torch.device("meta"):
+            learner = spec.family.build(card)
+            prepared = dataclasses.replace(
+                prepared, transfer=dataclasses.replace(prepared, device=torch.device("meta")).begin(learner)
+            )
     # Last, for it may train a network, and nothing is to be refused after that.
     return dataclasses.replace(prepared, flops_per_step=flops_per_step, scorer_sha256=spec.task.scorer_sha256())
 
@@ -256,6 +290,29 @@ def _parent(spec: RunSpec, runs: Path | None) -> Source | None:
         raise UserError(
             f"{spec.compression.name!r} takes a model that could be trained on, but {spec.parent.run_id!r} was made by "
             f"{made_by.name!r}, for prediction only. Compress the run that it comes from."
+        )
+    return source
+
+
+def _origin(spec: RunSpec, runs: Path | None) -> Source | None:
+    """Return the run that this one begins with, checked against the spec, or None."""
+    if spec.origin is None:
+        return None
+    source = find_source(runs, spec.origin.run_id, weights=spec.origin.weights, purpose="begun with")
+    if source.result["config_id"] != spec.origin.config_id:
+        raise UserError(
+            f"`origin.config_id` must be that of {spec.origin.run_id!r}, which is {source.result['config_id']}, but "
+            f"got {shown(spec.origin.config_id)}. `boltbench run TASK FAMILY --init-from RUN` fills it in."
+        )
+    if spec.origin.each_seed and source.spec.seed != spec.seed:
+        raise UserError(
+            f"Under origin.each_seed a run begins with one of its own seed, but {spec.origin.run_id!r} has "
+            f"seed={source.spec.seed} and this run seed={spec.seed}. Give --init-from a run for each seed."
+        )
+    if source.spec.compression is not None and source.spec.compression.is_final:
+        raise UserError(
+            f"A run begins with weights that can be trained on, but {spec.origin.run_id!r} was made by "
+            f"{source.spec.compression.name!r}, for prediction only. Begin with the run that it comes from."
         )
     return source
 

@@ -52,6 +52,8 @@ def describe_run(
         "changed": spec.changed(),
         "parent": None if spec.parent is None else spec.parent.run_id,
         "compression": result.get("compression"),
+        "origin": None if spec.origin is None else spec.origin.run_id,
+        "transfer": result.get("transfer"),
         "metric": card.metric,
         "direction": card.direction,
         "floor": card.floor,

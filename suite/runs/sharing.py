@@ -31,6 +31,11 @@ def check_sharing(spec: RunSpec, execution: Execution, card: Card) -> None:
         return
     if spec.compression is not None:
         raise UserError(f"A model is compressed on one device, but got execution.num_devices={size}. Leave it out.")
+    if spec.origin is not None or spec.transfer.is_on:
+        raise UserError(
+            f"A run that begins with another's weights, or freezes layers, is made on one device, but got "
+            f"execution.num_devices={size}. Leave it out."
+        )
     if torch.cuda.is_available() and execution.device != "cpu" and torch.cuda.device_count() < size:
         raise UserError(
             f"`num_devices <= GPUs` must hold, but got execution.num_devices={size} and {torch.cuda.device_count()}."

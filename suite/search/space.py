@@ -18,7 +18,7 @@ from suite.spec import RunSpec, settings_groups
 from suite.task import Card
 from sweeps.space import Condition, Dimension, Scalar, Space, SpaceError
 
-SEARCHABLE = ("family", "optimization", "regularization", "data", "budget")
+SEARCHABLE = ("family", "optimization", "regularization", "data", "budget", "transfer")
 """Groups whose fields a search may choose. It holds the task and the rules of scoring fixed."""
 
 

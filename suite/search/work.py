@@ -111,7 +111,7 @@ def _run(
     execution = Execution.from_mapping({**payload["execution"], "device": channel.device})
     try:
         spec = RunSpec.from_mapping(mapping)
-        prepared = prepare(spec, execution)
+        prepared = prepare(spec, execution, runs=root / "runs")
     except UserError as error:
         # Some points of a space are no model: a stride too long, a width that heads do not share. They are outcomes.
         return _refused(payload, mapping, str(error))

@@ -72,6 +72,28 @@ def test_two_setups_are_both_run_and_compared(front: Front, tmp_path: Path) -> N
     assert "budget.epochs=1" in outcome.out
 
 
+def test_a_claim_may_begin_with_a_pretraining_which_is_made_first_for_each_seed(front: Front, tmp_path: Path) -> None:
+    setup = {"task": "digits", "family": {"name": "cnn", "channels": [4], "dense": []}, "budget": {"steps": 30}}
+    pretraining = {**setup, "family": {**setup["family"], "name": "simclr"}, "budget": {"steps": 3}}  # type: ignore[dict-item]
+    path = claims_file(
+        tmp_path / "begun.yaml", setup={**setup, "transfer": {"train": "head"}}, pretraining=pretraining, seeds="0-1"
+    )
+    assert "skipped, none of its runs is there" in front("verify", path, "--no-runs").out
+    first = front("verify", path, *CPU)
+    assert first.code == 0, first.text
+    results = {folder.run_id: folder.result() for folder in front.folders()}
+    begun = {run_id: result["origin"] for run_id, result in results.items() if result and result["origin"]}
+    assert len(results) == 4
+    assert len(begun) == 2
+    assert all("-simclr-" in origin and results[origin] is not None for origin in begun.values())
+    assert all(origin.split("-")[2] == run_id.split("-")[2] for run_id, origin in begun.items()), "of its own seed"
+    stored = read_json(front.root / "verdicts" / "tiny-linear.json")
+    assert {results[run_id]["scores"]["test/accuracy"] for run_id in begun} == set(stored["scores"].values())  # type: ignore[index]
+    before = snapshot(front.root)
+    assert front("verify", path, *CPU).code == 0
+    assert snapshot(front.root) == before
+
+
 def test_a_claim_that_does_not_hold_is_said_and_ends_with_1(front: Front, tmp_path: Path) -> None:
     comparison = {"kind": "below", "than": 0.2, "reason": "Wrong on purpose."}
     outcome = front("verify", claims_file(tmp_path / "wrong.yaml", comparison=comparison), *CPU)

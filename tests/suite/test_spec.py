@@ -153,6 +153,8 @@ def another_value(field: Any) -> Any:
     if hasattr(field.type, "__args__") and isinstance(field.type.__args__[0], str):
         return next(choice for choice in field.type.__args__ if choice != field.default)
     text = field.type_text()
+    if text == "list of str":
+        return ("output",)
     if text.startswith("list of"):
         return (7,)
     return 7 if text.startswith("int") else 0.37

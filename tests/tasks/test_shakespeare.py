@@ -13,10 +13,11 @@ import torch
 from suite.engine.data import ResidentSplit, check_finite
 from suite.errors import DataMissingError, UserError
 from suite.task import Task
-from tasks.shakespeare_char import PARTS, ShakespeareChar
-from tasks.shakespeare_speaker import SPEAKERS, STRETCH, ShakespeareSpeaker, split_of, spoken_lines
+from tasks.shakespeare_char import KEPT, PARTS, ShakespeareChar
+from tasks.shakespeare_speaker import SPEAKERS, ShakespeareSpeaker, spoken_lines
 from tasks.sources import shakespeare
 from tasks.sources.places import cache_dir
+from tasks.sources.shakespeare import STRETCH, split_of
 from tests.tasks.conftest import sha256
 
 Put = Callable[..., Path]
@@ -197,10 +198,29 @@ def test_the_real_text_has_its_digest_characters_and_floors() -> None:
     text = shakespeare.read().decode("ascii")
     assert "".join(sorted(set(text))) == shakespeare.CHARACTERS
     tokens = torch.from_numpy(shakespeare.encode(text.encode())).long()
-    frequencies = torch.bincount(tokens[: PARTS["train"]]).double() / PARTS["train"]
-    for is_published, start in ((False, PARTS["train"] + PARTS["val"]), (True, PARTS["train"])):
-        floor = -float(frequencies.log()[tokens[start:]].mean())
-        assert ShakespeareChar(published_split=is_published).card().floor == pytest.approx(floor, abs=1e-12)
+    kept = shakespeare.without_held_out_speeches(text[: PARTS["train"]].encode())
+    assert len(kept) == KEPT
+    for leaves_out, train in ((False, tokens[: PARTS["train"]]), (True, torch.tensor(shakespeare.encode(kept)).long())):
+        frequencies = torch.bincount(train).double() / len(train)
+        for is_published, start in ((False, PARTS["train"] + PARTS["val"]), (True, PARTS["train"])):
+            floor = -float(frequencies.log()[tokens[start:]].mean())
+            task = ShakespeareChar(published_split=is_published, without_held_out_speeches=leaves_out)
+            assert task.card().floor == pytest.approx(floor, abs=1e-12)
+
+
+@pytest.mark.usefixtures("real")
+def test_the_model_of_characters_may_leave_out_every_line_that_the_speakers_hold_out() -> None:
+    splits = ShakespeareChar(without_held_out_speeches=True).load(("train",))
+    assert len(splits["train"]) == ShakespeareChar(without_held_out_speeches=True).card().split_sizes["train"]
+    windows = splits["train"].inputs
+    text = "".join(shakespeare.CHARACTERS[token] for token in windows[::64].flatten().tolist())
+    lines = spoken_lines(shakespeare.read().decode())
+    held_out = {line for name in ("val", "test") for _, line in lines[name]} - {line for _, line in lines["train"]}
+    long_lines = [line for line in held_out if len(line) > 30]
+    assert len(long_lines) > 1000
+    # One of them is said elsewhere too, by a character whose lines nobody holds out.
+    assert [line for line in long_lines if line in text] == ["And I am ready to put armour on."]
+    assert any(line in text for _, line in lines["train"] if len(line) > 30)
 
 
 @pytest.mark.usefixtures("real")

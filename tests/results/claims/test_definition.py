@@ -53,6 +53,9 @@ def test_a_claim_is_read_with_what_its_file_says_for_all() -> None:
     assert claim.published is not None
     assert claim.published.sample() == Sample(0.96, 0.02, 4)
     assert not claim.needs_gpu
+    assert claim.pretraining is None
+    (begun,) = parse_claims(changed(pretraining={"family": "simclr"}), "a.yaml")
+    assert begun.pretraining == {**FILE["settings"], "family": "simclr"}
 
 
 def test_a_lone_value_is_no_sample() -> None:
@@ -115,6 +118,9 @@ def test_comparisons_are_regions_around_a_reference(
             changed(published=None, comparison={"kind": "equivalence", "margin": 1, "reason": "x"}),
             "`to` of .* must be a number",
         ),
+        (changed(setup={"family": "mlp", "origin": "x"}), "`pretraining` says it"),
+        (changed(pretraining={"family": "mlp", "seed": 1}), "without seed and origin"),
+        (changed(pretraining={"budget": {"steps": 1}}), "must be a mapping with a task and a family"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_place(file: object, message: str) -> None:

@@ -66,7 +66,9 @@ def test_convolutions_give_back_the_shape_of_any_input(card: Card, shape: tuple[
 
 def test_tasks_without_reconstruction_or_neighbourhoods_are_refused(card: Card, toys: dict[str, type[Task]]) -> None:
     assert "answers in the shape of the input" in (Autoencoder().misfit(toys["toy-regression"]().card()) or "")
-    assert "trains on squared-error" in (Autoencoder().misfit(toys["toy-image"]().card()) or "")
+    assert "and this task on generation" in (Autoencoder().misfit(toys["toy-points"]().card()) or "")
+    assert "here there are several" in (Autoencoder().misfit(toys["toy-text"]().card()) or "")
+    assert "has classes to tell apart" in (Autoencoder(sparsity=0.1).misfit(toys["toy-image"]().card()) or "")
     convolutional = Autoencoder(form="convolutional", channels=(4, 8, 16))
     assert "too small to be halved 3 times" in (convolutional.misfit(card) or "")
     assert "needs a signal" in (convolutional.misfit(shaped(card, 20)) or "")
