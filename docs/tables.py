@@ -16,6 +16,7 @@ from suite.cli import VERBS
 from suite.compressor import COMPRESSORS
 from suite.engine.devices import Execution
 from suite.errors import UserError
+from suite.explainer import EXPLAINERS
 from suite.family import FAMILIES
 from suite.fields import Field, Settings, fields_of
 from suite.format import FORMATS
@@ -78,6 +79,12 @@ def compression() -> str:
     return table(["method", "what it does", "settings (`--compression.NAME`)"], rows)
 
 
+def explanation() -> str:
+    """Return every explanation method with its settings."""
+    rows = ([f"`{name}`", first_line(EXPLAINERS.get(name)), names(EXPLAINERS.get(name))] for name in EXPLAINERS.names())
+    return table(["method", "what it does", "settings (`--explanation.NAME`)"], rows)
+
+
 def formats() -> str:
     """Return every format that models are exported in."""
     return table(["format", "what it is"], ([f"`{name}`", first_line(FORMATS.get(name))] for name in FORMATS.names()))
@@ -99,6 +106,8 @@ def settings() -> str:
         parts.append(f"### family: {name}\n\n{fields(FAMILIES.get(name))}")
     for name in COMPRESSORS.names():
         parts.append(f"### compression: {name}\n\n{fields(COMPRESSORS.get(name))}")
+    for name in EXPLAINERS.names():
+        parts.append(f"### explanation: {name}\n\n{fields(EXPLAINERS.get(name))}")
     for name in TASKS.names():
         if fields_of(TASKS.get(name)):
             parts.append(f"### task: {name}\n\n{fields(TASKS.get(name))}")
@@ -123,6 +132,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "families": families,
     "regularizers": regularizers,
     "compression": compression,
+    "explanation": explanation,
     "formats": formats,
     "targets": targets,
     "settings": settings,

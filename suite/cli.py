@@ -21,6 +21,7 @@ VERBS = {
     "resume": "go on with whatever was cut off",
     "replay": "run a logged run again and grade how equal it is",
     "compress": "make a finished run's model smaller: quantize, prune or distill",
+    "explain": "say which parts of the input a finished run's answers rest on",
     "export": "write a finished run's model to a checked file: safetensors, onnx or exported-program",
     "verify": "measure published numbers again, with a verdict on each",
     "leaderboard": "rank the runs of each task; export the tables",

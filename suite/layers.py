@@ -151,6 +151,7 @@ class Patches(nn.Module):
     def __init__(self, card: Card, size: int, width: int) -> None:
         super().__init__()
         self.size = size
+        self.sizes = card.input_shape[-2:] if len(card.input_shape) == 3 else card.input_shape[-1:]
         channels = 1 if len(card.input_shape) == 1 else card.input_shape[0]
         num_axes = 2 if len(card.input_shape) == 3 else 1
         self.projection = nn.Linear(channels * size**num_axes, width)
@@ -166,6 +167,13 @@ class Patches(nn.Module):
             cut = rows.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
         patches: Tensor = self.projection(cut.flatten(2))
         return patches
+
+    def spread(self, shares: Float[Tensor, "batch patches"]) -> Float[Tensor, "batch *sizes"]:
+        """Return one value per patch as even shares of it for each of its steps or pixels; their sums stay."""
+        grid = shares.reshape(len(shares), *(size // self.size for size in self.sizes))
+        for axis in range(1, grid.ndim):
+            grid = grid.repeat_interleave(self.size, dim=axis) / self.size
+        return grid
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}

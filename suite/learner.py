@@ -98,6 +98,17 @@ class Learner(lightning.LightningModule, ABC):
         """
         return None
 
+    def answering_queries(self, num_queries: int) -> Tensor:
+        """Return the share of each query of the last of `attention_maps` in the answer, (queries,); they sum to one."""
+        return torch.full((num_queries,), 1 / num_queries)
+
+    def attended_positions(self, shares: Tensor) -> Tensor:
+        """Return shares of the keys of `attention_maps` as shares of the input's positions, of which a key may be many.
+
+        (batch, keys) to (batch, *positions): the input's axes but its channels. By default a key is a position.
+        """
+        return shares
+
     def final_scores(self, batch: Batch) -> dict[str, Tensor]:
         """Return further such scores that are too dear for every validation; asked for once, at the end of a run."""
         return {}

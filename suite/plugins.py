@@ -14,6 +14,7 @@ from suite.registry import Registry, classes_in, load_module
 def registries() -> dict[type, Registry[Any]]:
     """Return base class -> registry, for everything that a plug-in may add."""
     from suite.compressor import COMPRESSORS, Compressor
+    from suite.explainer import EXPLAINERS, Explainer
     from suite.family import FAMILIES, Family
     from suite.format import FORMATS, Format
     from suite.regularizer import REGULARIZERS, Regularizer
@@ -24,6 +25,7 @@ def registries() -> dict[type, Registry[Any]]:
         Family: FAMILIES,
         Regularizer: REGULARIZERS,
         Compressor: COMPRESSORS,
+        Explainer: EXPLAINERS,
         Format: FORMATS,
     }
 
@@ -41,8 +43,8 @@ def load_plugins(paths: list[str]) -> None:
                     added += 1
         if added == 0:
             raise UserError(
-                f"The plug-in {path!r} must define a Task, a Family, a Regularizer, a Compressor or a Format, "
-                "but defines none."
+                f"The plug-in {path!r} must define a Task, a Family, a Regularizer, a Compressor, an Explainer or a "
+                "Format, but defines none."
             )
 
 

@@ -196,6 +196,14 @@ class Task(Settings, ABC):
         card = self.card()
         return {"floor": card.floor} | ({} if card.ceiling is None else {"ceiling": card.ceiling})
 
+    def evidence(self, split: SplitName) -> Tensor | None:
+        """Return where in each input of ``split`` its answer stands, bool (examples, *positions); None if not known.
+
+        Positions are the input's axes but its channels. A task that makes its own examples can know it; explanations
+        are scored against it, and no learner sees it.
+        """
+        return None
+
     def scorer_sha256(self) -> str | None:
         """Return the digest of what scores rest on beside data and code, such as a network trained for the purpose.
 

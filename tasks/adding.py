@@ -84,5 +84,9 @@ class Adding(Generated):
             total += inputs[rows, 0, place]
         return Split(torch.from_numpy(inputs), torch.from_numpy(total[:, None]))
 
+    def evidence(self, split: SplitName) -> Tensor:
+        """Return the two marked steps."""
+        return self.generate(split).inputs[:, 1] == 1
+
     def _stream(self, split: SplitName, purpose: str) -> Stream:
         return Stream(self.name, self.version, split, purpose)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from suite.fields import Bounds, IntDistribution
 from suite.task import Card, Split, SplitName
 from tasks.sources.generated import Generated, Stream
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NUM_SPECIAL = 2
 """The last two tokens of the vocabulary: the prompt, and one that never occurs here."""
@@ -91,6 +94,13 @@ class AssociativeRecall(Generated):
         inputs[:, -2] = self.vocabulary - NUM_SPECIAL
         inputs[:, -1] = query
         return Split(torch.from_numpy(inputs), torch.from_numpy(value_of[rows, query]))
+
+    def evidence(self, split: SplitName) -> Tensor:
+        """Return the key that is asked for, wherever it stands, and the value after it."""
+        inputs = self.generate(split).inputs
+        is_told = inputs == inputs[:, -1:]
+        is_told[:, 1:] |= is_told[:, :-1].clone()
+        return is_told
 
     def _stream(self, split: SplitName, purpose: str) -> Stream:
         return Stream(self.name, self.version, split, purpose)

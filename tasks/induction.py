@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from suite.fields import Bounds, IntDistribution
 from suite.task import Card, Split, SplitName
 from tasks.sources.generated import Generated, Stream
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NUM_SPECIAL = 2
 """The last two tokens of the vocabulary: the trigger, and one that never occurs here."""
@@ -74,3 +77,10 @@ class Induction(Generated):
         inputs[rows, place] = trigger
         targets = inputs[rows, place + 1].astype(np.int64)
         return Split(torch.from_numpy(inputs), torch.from_numpy(targets))
+
+    def evidence(self, split: SplitName) -> Tensor:
+        """Return the first trigger and the token after it; the last trigger is the same in every sequence."""
+        is_cue = self.generate(split).inputs == self.vocabulary - NUM_SPECIAL
+        is_cue[:, -1] = False
+        is_cue[:, 1:] |= is_cue[:, :-1].clone()
+        return is_cue

@@ -14,6 +14,7 @@ from tasks.sources.places import cache_dir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
 # Of the paper's frozen data (default arguments, seed 42) as C-ordered float32 and int64 bytes. float64 is no ground
 # to stand on: its last bits differ between machines.
@@ -84,6 +85,18 @@ class Mnist1d(Task):
             by_name["test"] = split(arrays["x_test"][:, None], arrays["y_test"])
         return Splits(by_name, mean=torch.zeros(1, 1), std=torch.ones(1, 1))
 
+    def evidence(self, split: SplitName) -> Tensor:
+        """Return where the shape stands in each sequence; the rest of it is noise."""
+        import torch
+
+        from tasks.sources import splitting
+
+        spans, arrays = template_spans(), published_arrays(["y"])
+        if split == "test":
+            return torch.from_numpy(spans["x_test"])
+        rows = splitting.stratified(arrays["y"], {"val": 0 if self.full_train else 400})
+        return torch.from_numpy(spans["x"][rows[split]])
+
 
 def published_arrays(names: Collection[str]) -> dict[str, NDArray[Any]]:
     """Return the named arrays of the frozen data; raise `UserError` when what can be generated here is other data."""
@@ -107,7 +120,36 @@ def published_arrays(names: Collection[str]) -> dict[str, NDArray[Any]]:
 
 
 def generate() -> dict[str, NDArray[Any]]:
-    """Generate the frozen data with the package's default arguments; the global random states are left as they were."""
+    """Generate the frozen data with the package's default arguments."""
+    import numpy as np
+
+    made = _make()
+    types = {"x": np.float32, "y": np.int64, "x_test": np.float32, "y_test": np.int64}
+    return {name: np.ascontiguousarray(made[name], dtype=dtype) for name, dtype in types.items()}
+
+
+def template_spans() -> dict[str, NDArray[Any]]:
+    """Return where the template lies in each sequence of ``x`` and ``x_test``: bool, of their shapes.
+
+    Every random number of the package is drawn alike whatever the templates and the strengths of noise and change
+    are. So templates of ones without any noise, made from the same seed, show the places of the real ones. A value
+    belongs to the template where more than half of it comes from there: all are resampled on their way.
+    """
+    import numpy as np
+    from mnist1d.data import get_dataset_args, get_templates
+
+    strengths = ("scale_coeff", "corr_noise_scale", "iid_noise_scale", "shear_scale")
+    arguments = get_dataset_args()
+    vars(arguments).update(dict.fromkeys(strengths, 0.0))
+    templates = get_templates()
+    made = _make(arguments, {**templates, "x": np.ones_like(templates["x"])})
+    together = np.concatenate([made["x"], made["x_test"]])
+    middle = (together.min() + together.max()) / 2  # the package normalises what it makes
+    return {name: made[name] > middle for name in ("x", "x_test")}
+
+
+def _make(*arguments: Any) -> dict[str, Any]:
+    """Call the package's generator, and leave the global random states as they were."""
     import random
 
     import numpy as np
@@ -116,12 +158,11 @@ def generate() -> dict[str, NDArray[Any]]:
     try:
         from mnist1d.data import make_dataset
 
-        made = make_dataset()
+        made: dict[str, Any] = make_dataset(*arguments)
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
-    types = {"x": np.float32, "y": np.int64, "x_test": np.float32, "y_test": np.int64}
-    return {name: np.ascontiguousarray(made[name], dtype=dtype) for name, dtype in types.items()}
+    return made
 
 
 def _faults(arrays: dict[str, NDArray[Any]]) -> list[str]:

@@ -47,6 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ``task_name`` takes in the toy tasks, and ``pair`` is (family, toy task) wherever the family supports the task.
     """
     from suite.compressor import COMPRESSORS
+    from suite.explainer import EXPLAINERS
     from suite.family import FAMILIES
     from suite.format import FORMATS
     from suite.regularizer import REGULARIZERS
@@ -55,6 +56,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "family_name": FAMILIES.names,
         "regularizer_name": REGULARIZERS.names,
         "method_name": COMPRESSORS.names,
+        "explainer_name": EXPLAINERS.names,
         "format_name": FORMATS.names,
         "task_name": lambda: [*TASKS.names(), *sorted(TOYS)],
         "toy_name": lambda: sorted(TOYS),

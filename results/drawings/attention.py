@@ -64,7 +64,7 @@ def _sheet(kept: Kept, inputs: Array, attention: Array, indices: Array) -> bytes
             sheet.put(row[column], left, top + index * line)
         left += widths[column] + GAP
     for index in range(count):
-        sheet.write(_answer(kept, int(indices[index])), MARGIN, top + index * line - 15)
+        sheet.write(kept.answer_to(int(indices[index])), MARGIN, top + index * line - 15)
     return sheet.to_png()
 
 
@@ -100,7 +100,7 @@ def _curves(kept: Kept, inputs: Array, attention: Array, indices: Array) -> byte
             bottom = (height - 0.55 - 1.25 * (index + 1)) / height
             axes = figure.add_axes((0.03, bottom + 0.22 / height, 0.94, 0.8 / height))
             _draw_steps(axes, inputs[index], attention[index].reshape(-1, attention.shape[-1]).mean(axis=0))
-            axes.set_title(_answer(kept, int(indices[index])), fontsize=8, loc="left", pad=2)
+            axes.set_title(kept.answer_to(int(indices[index])), fontsize=8, loc="left", pad=2)
         return png_of(figure)
 
 
@@ -124,13 +124,3 @@ def _draw_steps(axes: Axes, example: Array, weights: Array) -> None:
     low, high = signal.min(), signal.max()
     for channel in signal:
         axes.plot(steps, (channel - low) / ((high - low) or 1.0), color=INK, linewidth=1.0)
-
-
-def _answer(kept: Kept, index: int) -> str:
-    """Return what was asked and answered, such as ``3, answered 5``; nothing but the number where that is no class."""
-    prediction, target = kept.predictions[index], kept.targets[index]
-    if prediction.ndim != 1 or target.ndim != 0 or not np.issubdtype(target.dtype, np.integer):
-        return f"test example {index}"
-    names = kept.class_names or tuple(map(str, range(len(prediction))))
-    answer = int(prediction.argmax())
-    return f"{names[int(target)]}" + ("" if answer == target else f", answered {names[answer]}")

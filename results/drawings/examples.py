@@ -42,6 +42,15 @@ class Kept:
         score = self.scores.get(f"test/{self.metric}")
         return "" if score is None else f"test {self.metric} {score:.4g}"
 
+    def answer_to(self, index: int) -> str:
+        """Return what was asked and answered, as ``3, answered 5``; the number alone where that is no class."""
+        prediction, target = self.predictions[index], self.targets[index]
+        if prediction.ndim != 1 or target.ndim != 0 or not np.issubdtype(target.dtype, np.integer):
+            return f"test example {index}"
+        names = self.class_names or tuple(map(str, range(len(prediction))))
+        answer = int(prediction.argmax())
+        return f"{names[int(target)]}" + ("" if answer == target else f", answered {names[answer]}")
+
 
 def read_kept(run_folder: Path) -> Kept | None:
     """Return what the run kept, or None where it was not tested.
@@ -50,10 +59,10 @@ def read_kept(run_folder: Path) -> Kept | None:
         RecordError: A file is damaged.
     """
     result = read_result(run_folder)
-    arrays = _arrays(run_folder / "predictions.npz")
+    arrays = arrays_of(run_folder / "predictions.npz")
     if result is None or result.get("status") != "completed" or arrays is None:
         return None
-    extra = _arrays(run_folder / "examples.npz") or {}
+    extra = arrays_of(run_folder / "examples.npz") or {}
     return Kept(
         run_id=str(result["run_id"]),
         kind=str(result["kind"]),
@@ -68,7 +77,8 @@ def read_kept(run_folder: Path) -> Kept | None:
     )
 
 
-def _arrays(path: Path) -> dict[str, Array] | None:
+def arrays_of(path: Path) -> dict[str, Array] | None:
+    """Return the arrays of a file by name, or None where there is none; raise `RecordError` where it is damaged."""
     content = read_bytes(path)
     if content is None:
         return None

@@ -9,6 +9,7 @@ from typing import Final
 from results.drawings.attention import attention_of
 from results.drawings.confusion import confusion_of
 from results.drawings.examples import Kept, read_kept
+from results.drawings.explanation import explanation_of
 from results.drawings.reconstructions import reconstructions_of
 from results.drawings.samples import samples_of
 from results.plots import learning_curve
@@ -33,6 +34,9 @@ def pictures_of_run(run_folder: Path) -> Iterator[tuple[str, bytes]]:
     metrics = folder / "metrics.jsonl"
     if metrics.is_file() and metrics.stat().st_size > 0:
         yield "learning_curve", learning_curve(folder)
+    explained = explanation_of(folder)
+    if explained is not None:
+        yield "explanation", explained
     kept = read_kept(folder)
     if kept is not None:
         yield from _drawn(kept, (OF_KIND.get(kept.kind, OTHERWISE), ATTENTION))

@@ -18,6 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             "families",
             "regularizers",
             "compression",
+            "explanation",
             "formats",
             "plans",
             "claims",
@@ -44,6 +45,8 @@ def main(arguments: Namespace) -> int:
             _regularizers()
         case "compression":
             _compression()
+        case "explanation":
+            _explanation()
         case "formats":
             _formats()
         case "tasks":
@@ -81,6 +84,13 @@ def _compression() -> None:
 
     for name in COMPRESSORS.names():
         say(f"{name:<18} {first_line(COMPRESSORS.get(name))}")
+
+
+def _explanation() -> None:
+    from suite.explainer import EXPLAINERS
+
+    for name in EXPLAINERS.names():
+        say(f"{name:<20} {first_line(EXPLAINERS.get(name))}")
 
 
 def _formats() -> None:

@@ -98,6 +98,13 @@ class AttentionLearner(SupervisedLearner):
         """Return `attention_weights` as one head of one layer, with one query."""
         return self.attention_weights(batch.inputs)[:, None, None, None]
 
+    def attended_positions(self, shares: Float[Tensor, "batch steps"]) -> Float[Tensor, "batch *positions"]:
+        """Return the shares of steps; of an image, where a step is a row, those of its pixels."""
+        if len(self.card.input_shape) < 3:
+            return shares
+        columns = self.card.input_shape[2]
+        return shares.unsqueeze(2).expand(-1, -1, columns) / columns
+
     def _encode(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch steps width"]:
         states: Tensor = self.sequence(inputs)
         for layer in self.recurrent:

@@ -175,6 +175,20 @@ class TransformerLearner(SupervisedLearner):
             x = block(x, turns)
         return torch.stack(maps, dim=1)
 
+    def answering_queries(self, num_queries: int) -> Tensor:
+        """Return the position that the answer is read from, or all of them alike."""
+        if self.settings.readout == "mean":
+            return super().answering_queries(num_queries)
+        return functional.one_hot(
+            torch.tensor(0 if self.class_token is not None else num_queries - 1), num_queries
+        ).float()
+
+    def attended_positions(self, shares: Float[Tensor, "batch keys"]) -> Float[Tensor, "batch *positions"]:
+        """Return the shares of steps, pixels or tokens, without the class token's own."""
+        if self.class_token is not None:
+            shares = shares[:, 1:]
+        return self.embedding.spread(shares) if isinstance(self.embedding, Patches) else shares
+
     def _embed(self, inputs: Shaped[Tensor, "batch *shape"]) -> Float[Tensor, "batch positions width"]:
         x: Tensor = self.embedding(inputs)
         if self.settings.positions == "sinusoidal" and isinstance(self.embedding, nn.Embedding):

@@ -26,6 +26,9 @@ PREDICTIONS = "predictions.npz"
 EXAMPLES = "examples.npz"
 RESULT = "result.json"
 REPLAY = "replay.json"
+EXPLANATION = "explanation.json"
+ATTRIBUTIONS = "attributions.npz"
+EXPLANATION_PICTURE = "explanation.png"
 TRAINED = "checkpoints/trained.json"
 ERROR = "error.txt"
 LOCK = ".lock"
@@ -170,7 +173,8 @@ class RunFolder:
 
     def clear(self) -> None:
         """Forget an earlier result, its proof first, so that no moment shows a result beside newer files."""
-        for name in (RESULT, REPLAY, ENVIRONMENT, METRICS, PREDICTIONS, EXAMPLES, ERROR):
+        added = (REPLAY, EXPLANATION, ATTRIBUTIONS, EXPLANATION_PICTURE)
+        for name in (RESULT, *added, ENVIRONMENT, METRICS, PREDICTIONS, EXAMPLES, ERROR):
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 

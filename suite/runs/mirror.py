@@ -20,6 +20,7 @@ from results.files import RECORD_FILES
 from results.tracking import COMPLETE_TAG as DIGEST_TAG
 from results.tracking import PREFIX, RUN_ID_TAG, make_client, tags_of_file
 from suite.errors import UserError
+from suite.runs.explained import log_explanation
 from suite.runs.folder import ENVIRONMENT, METRICS, RESULT, SPEC, RunFolder, Store
 from suite.runs.metrics_log import read_rows
 from suite.runs.mlflow_tables import prepare_postgresql, prepare_sqlite
@@ -89,7 +90,8 @@ class Mirror:
         record = _record_tags(folder)
         original = self._original(client, experiment, result)
         if len(found) == 1 and found[0].data.tags.get(DIGEST_TAG) == digest:
-            return _follow(client, found[0], original) | _update_record(client, found[0], record)
+            changed = _follow(client, found[0], original) | _update_record(client, found[0], record)
+            return changed | log_explanation(client, found[0], folder)
         damaged = folder.damaged_files()
         if damaged:
             raise UserError(
@@ -116,6 +118,7 @@ class Mirror:
             client.log_batch(run, tags=[_tag(key, value) for key, value in chunk])
         status = STATUSES.get(result["status"], "FAILED")
         client.set_terminated(run, status, end_time=_milliseconds(result["finished_at"]))
+        log_explanation(client, client.get_run(run), folder)
         # Last, as result.json is: a copy that a kill cut short does not carry it, and is made anew.
         client.set_tag(run, DIGEST_TAG, digest)
         self._written.add(folder.run_id)

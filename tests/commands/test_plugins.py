@@ -171,7 +171,7 @@ def test_resume_without_the_plug_in_names_what_is_missing_and_fails(front: Front
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("x = 1\n", "must define a Task, a Family, a Regularizer, a Compressor or a Format"),
+        ("x = 1\n", "must define a Task, a Family, a Regularizer, a Compressor, an Explainer or a"),
         ("def broken(:\n", "does not import: SyntaxError"),
         ("raise SystemExit(7)\n", "does not import: SystemExit"),
         (FAMILY.replace('"radial"', '"mlp"'), "'mlp' is taken already"),

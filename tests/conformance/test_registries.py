@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 import suite.compression
+import suite.explanation
 import suite.families
 import suite.formats
 import suite.regularization
 import tasks
 from suite.compressor import COMPRESSORS, Compressor
+from suite.explainer import EXPLAINERS, Explainer
 from suite.family import FAMILIES, Family
 from suite.fields import Settings, fields_of
 from suite.format import FORMATS, Format
@@ -26,6 +28,7 @@ KINDS = [
     pytest.param(FAMILIES, Family, suite.families, "family_name", id="families"),
     pytest.param(REGULARIZERS, Regularizer, suite.regularization, "regularizer_name", id="regularizers"),
     pytest.param(COMPRESSORS, Compressor, suite.compression, "method_name", id="compression"),
+    pytest.param(EXPLAINERS, Explainer, suite.explanation, "explainer_name", id="explanation"),
     pytest.param(FORMATS, Format, suite.formats, "format_name", id="formats"),
     pytest.param(TASKS, Task, tasks, "task_name", id="tasks"),
 ]

@@ -144,6 +144,22 @@ def test_no_test_example_is_a_training_example(task_name: str) -> None:
     assert shared <= 0.01 * len(splits["test"])
 
 
+def test_evidence_marks_a_part_of_each_input_and_is_the_same_each_time(task_name: str) -> None:
+    task = build(task_name)
+    if type(task).evidence is Task.evidence:
+        pytest.skip("the task does not know what its answers rest on")
+    for name in ("test", "val"):
+        inputs, found = load(task, (name,))[name].inputs, task.evidence(name)
+        assert found is not None
+        assert found.dtype == torch.bool
+        has_channels = task.card().vocabulary is None and inputs.ndim > 2
+        assert found.shape == (len(inputs), *inputs.shape[2 if has_channels else 1 :])
+        shares = found.flatten(1).float().mean(dim=1)
+        assert float(shares.min()) > 0
+        assert float(shares.max()) < 1
+        assert torch.equal(found, task.evidence(name))
+
+
 def test_a_damaged_task_is_noticed(toys: dict[str, type[Task]]) -> None:
     class Damaged(toys["toy-vector"]):  # type: ignore[misc]
         def load(self, splits: object = SPLIT_NAMES) -> Splits:

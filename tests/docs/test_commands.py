@@ -13,6 +13,7 @@ from suite.commands.sweeping import build_space, build_sweep, split_settings
 from suite.compressor import COMPRESSORS
 from suite.engine.devices import Execution
 from suite.errors import UserError, unknown_name
+from suite.explainer import EXPLAINERS
 from suite.family import FAMILIES
 from suite.format import FORMATS
 from suite.plugins import registries
@@ -53,6 +54,12 @@ def check(words: list[str]) -> None:
     arguments, settings = parser.parse_known_args(rest)
     if verb in ("run", "variance"):
         check_run(arguments, settings)
+        return
+    if verb == "explain":
+        if settings:
+            EXPLAINERS.get(arguments.method).from_mapping(
+                parse_flags(settings, {"explanation": EXPLAINERS.get(arguments.method)})["explanation"]
+            )
         return
     if verb == "compress":
         check_compress(arguments, settings)

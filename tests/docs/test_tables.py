@@ -8,10 +8,13 @@ import pytest
 
 from docs import tables
 from suite.runs.folder import (
+    ATTRIBUTIONS,
     CHECKPOINTS,
     ENVIRONMENT,
     ERROR,
     EXAMPLES,
+    EXPLANATION,
+    EXPLANATION_PICTURE,
     LOCK,
     METRICS,
     PREDICTIONS,
@@ -86,6 +89,9 @@ def test_every_file_of_a_run_folder_is_explained_and_no_other() -> None:
         EXAMPLES,
         RESULT,
         REPLAY,
+        EXPLANATION,
+        ATTRIBUTIONS,
+        EXPLANATION_PICTURE,
         TRAINED,
         ERROR,
         LOCK,

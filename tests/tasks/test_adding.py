@@ -48,3 +48,10 @@ def test_inputs_are_taken_as_they_are() -> None:
     splits = Adding(num_train=10).load(("train",))
     inputs = splits["train"].inputs
     assert torch.equal((inputs - splits.mean) / splits.std, inputs)
+
+
+def test_the_evidence_is_where_the_sum_comes_from() -> None:
+    task = Adding(length=30)
+    split, evidence = task.load(("test",))["test"], task.evidence("test")
+    assert evidence.sum(dim=1).unique().tolist() == [2]
+    torch.testing.assert_close((split.inputs[:, 0] * evidence).sum(dim=1, keepdim=True), split.targets)

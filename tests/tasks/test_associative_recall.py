@@ -45,3 +45,11 @@ def test_values_are_drawn_anew_in_every_sequence() -> None:
     value_of_first_key = inputs[:, 1][inputs[:, 0] == 0]
     shares = torch.bincount(value_of_first_key.long(), minlength=8)[4:] / len(value_of_first_key)
     assert (shares - 0.25).abs().max() < 0.03
+
+
+def test_the_evidence_is_the_key_wherever_it_stands_and_its_value() -> None:
+    task = AssociativeRecall()
+    split, evidence = task.load(("test",))["test"], task.evidence("test")
+    for row, told, target in zip(split.inputs.tolist(), evidence.tolist(), split.targets.tolist(), strict=True):
+        assert {value for value, is_told in zip(row, told, strict=True) if is_told} == {row[-1], target}
+        assert sum(told) == 2 * (row.count(row[-1]) - 1) + 1

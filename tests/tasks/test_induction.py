@@ -29,3 +29,11 @@ def test_answers_are_even_over_the_ordinary_tokens_which_is_the_floor() -> None:
     shares = torch.bincount(targets, minlength=20) / len(targets)
     assert shares[18:].tolist() == [0, 0]
     assert (shares[:18] - Induction().card().floor).abs().max() < 0.008
+
+
+def test_the_evidence_is_the_first_trigger_and_the_answer_after_it() -> None:
+    task = Induction()
+    split, evidence = task.load(("test",))["test"], task.evidence("test")
+    assert evidence.sum(dim=1).unique().tolist() == [2]
+    assert torch.equal(split.inputs[evidence].reshape(-1, 2)[:, 0].unique(), torch.tensor([18], dtype=torch.uint8))
+    assert torch.equal(split.inputs[evidence].reshape(-1, 2)[:, 1].long(), split.targets)
