@@ -45,6 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes ``family_name`` once per registered family, and likewise for the other names.
 
     ``task_name`` takes in the toy tasks, and ``pair`` is (family, toy task) wherever the family supports the task.
+    Of a test marked ``dear`` the default run has one pair of each family, or every third family; the rest is slow.
     """
     from suite.compressor import COMPRESSORS
     from suite.explainer import EXPLAINERS
@@ -52,6 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from suite.format import FORMATS
     from suite.regularizer import REGULARIZERS
 
+    is_dear = metafunc.definition.get_closest_marker("dear") is not None
     for argument, names in {
         "family_name": FAMILIES.names,
         "regularizer_name": REGULARIZERS.names,
@@ -62,7 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "toy_name": lambda: sorted(TOYS),
     }.items():
         if argument in metafunc.fixturenames:
-            metafunc.parametrize(argument, names())
+            spared = range(0, 10_000, 3 if is_dear and argument == "family_name" else 1)
+            metafunc.parametrize(argument, [_slow_unless(i in spared, name) for i, name in enumerate(names())])
     if "pair" in metafunc.fixturenames:
         pairs = [
             (family, toy)
@@ -70,7 +73,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for toy, task in sorted(TOYS.items())
             if FAMILIES.get(family)().misfit(task().card()) is None
         ]
-        metafunc.parametrize("pair", pairs, ids="-".join)
+        firsts = {family: pairs.index((family, toy)) for family, toy in reversed(pairs)}.values()
+        values = [_slow_unless(not is_dear or index in firsts, pair) for index, pair in enumerate(pairs)]
+        metafunc.parametrize("pair", values, ids="-".join)
+
+
+def _slow_unless(condition: bool, value: Any) -> Any:
+    return value if condition else pytest.param(value, marks=pytest.mark.slow)
 
 
 COLLECTED = pytest.StashKey[dict[str, dict[str, set[Any]]]]()

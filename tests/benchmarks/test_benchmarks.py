@@ -15,7 +15,7 @@ from benchmarks.harness import Comparison, NotEquivalentError, Sample, Scale
 from benchmarks.workload import Trained, same_bits
 
 BENCHMARKS = sorted(path.stem for path in Path(harness.__file__).parent.glob("[a-z]*_*.py"))
-FRESH_PROCESSES = ("docs_stack", "p11_controller", "p12_workers", "p8_help", "p9_first_step")
+SLOW = ("docs_stack", "p8_help", "p9_first_step", "p10_leaderboard", "p11_controller", "p12_workers")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def torch_settings() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in FRESH_PROCESSES else name for name in BENCHMARKS],
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in BENCHMARKS],
 )
 def test_runs_with_the_least_work_and_stores_its_figures(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -33,6 +33,7 @@ def test_block_length_changes_no_bit_under(variant: dict[str, Any], run_quickly:
     assert results[0]["digests"] == results[1]["digests"]
 
 
+@pytest.mark.dear
 def test_block_length_changes_no_bit_in_bf16(
     family_name: str, toys: dict[str, type[Task]], run_quickly: Callable[..., Any]
 ) -> None:

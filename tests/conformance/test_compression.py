@@ -102,6 +102,7 @@ def test_some_family_can_be_compressed(method_name: str, parents: Make) -> None:
     assert compressed(method_name, parents("mlp")[0]).spec.compression is not None
 
 
+@pytest.mark.dear
 def test_compression_shrinks_bytes_and_says_so(method_name: str, family_name: str, parents: Make) -> None:
     if COMPRESSORS.get(method_name).has_own_spec:
         pytest.skip("a student may be of any size")

@@ -153,6 +153,7 @@ def test_weights_are_a_function_of_the_seed(pair: Pair) -> None:
     assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.dear  # the golden losses make a run of every pair in every default run
 def test_two_runs_complete_and_are_equal_bit_for_bit_whatever_the_block_length(
     pair: Pair, run_quickly: Callable[..., Any]
 ) -> None:
