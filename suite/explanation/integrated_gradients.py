@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import torch
+
 from suite.explainer import Explainer, Question
 from suite.fields import Bounds
 
@@ -32,6 +34,16 @@ class IntegratedGradients(Explainer):
 
     steps: Annotated[int, Bounds(low=1)] = 50
     """Points of the line at which the gradient is taken."""
+
+    def misfit(self, question: Question) -> str | None:
+        """Return why the model does not fit: no gradient of its answer reaches the input."""
+        with torch.enable_grad():
+            features = question.features[:1].detach().requires_grad_()
+            answer = question.outputs(features).sum()
+        found = torch.autograd.grad(answer, features, allow_unused=True)[0] if answer.requires_grad else None
+        if found is None:
+            return "needs a gradient of the answer by the input, and this family lets none through"
+        return None
 
     def attribute(self, question: Question) -> Tensor:
         """Return the contribution of each position."""

@@ -152,6 +152,12 @@ def test_a_model_without_attention_is_told_so(toys: dict[str, type[Task]]) -> No
     assert "attention weights" in (EXPLAINERS.get("attention-rollout")().misfit(asked) or "")
 
 
+def test_a_model_that_lets_no_gradient_through_is_told_so(toys: dict[str, type[Task]]) -> None:
+    asked = question(toys, "toy-image", "simclr")
+    assert "lets none through" in (EXPLAINERS.get("integrated-gradients")().misfit(asked) or "")
+    assert EXPLAINERS.get("occlusion")().misfit(asked) is None
+
+
 def _look_again(module: Any, arguments: tuple[torch.Tensor]) -> None:
     module.again(arguments[0])
 
