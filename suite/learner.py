@@ -294,7 +294,8 @@ class SupervisedLearner(Learner):
     def shape_outputs(self, flat: Float[Tensor, "batch values"]) -> Float[Tensor, "batch *outputs"]:
         """Return flat outputs in the card's output shape."""
         # A reshape to the shape that is there already would still be a node of the graph, 3 % of a small step.
-        return flat if len(self.card.output_shape) == 1 else flat.reshape(len(flat), *self.card.output_shape)
+        # Python's len would fix the number of examples in a graph that is exported.
+        return flat if len(self.card.output_shape) == 1 else flat.reshape(flat.shape[0], *self.card.output_shape)
 
     def predict(self, batch: Batch) -> Tensor:
         """Return the outputs (logits for classification)."""

@@ -113,7 +113,8 @@ def _words(told: Told) -> str:
 def _steps(told: Told, kept: Kept | None) -> bytes:
     """Draw each example as a curve or as its tokens, and below it one strip of relevance for each method."""
     rows = told.rows
-    left, strip, curve, head = 0.28, 0.16, 0.62, 0.24
+    is_text = np.issubdtype(told.inputs.dtype, np.integer)
+    left, strip, curve, head = 0.28, 0.16, 0.22 if is_text else 0.62, 0.24
     line = head + curve + strip * len(rows) + 0.14
     with style.context("default"):
         figure = Figure(figsize=(7.4, 0.62 + line * len(told.chosen)), dpi=DPI)

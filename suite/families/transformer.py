@@ -194,7 +194,7 @@ class TransformerLearner(SupervisedLearner):
         if self.settings.positions == "sinusoidal" and isinstance(self.embedding, nn.Embedding):
             x = x * math.sqrt(self.settings.width)  # as large as the waves that are added
         if self.class_token is not None:
-            x = torch.cat([self.class_token.expand(len(x), 1, -1), x], dim=1)
+            x = torch.cat([self.class_token.expand(x.shape[0], 1, -1), x], dim=1)
         if self.learned_positions is not None:
             x = x + self.learned_positions
         elif self.settings.positions == "sinusoidal":

@@ -133,7 +133,7 @@ def test_a_program_needs_no_code_of_this_project(done: Front, tmp_path: Path) ->
     np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), recorded(done))
 
 
-@pytest.mark.parametrize("format", ["onnx", "exported-program", "safetensors"])
+@pytest.mark.parametrize("format", [pytest.param("onnx", marks=pytest.mark.slow), "exported-program", "safetensors"])
 def test_the_same_run_gives_the_same_bytes_and_none_that_name_this_machine(done: Front, format: str) -> None:
     if not all(importlib.util.find_spec(name) for name in FORMATS.get(format).packages):
         pytest.skip("an extra that `make install` leaves out")
@@ -165,6 +165,7 @@ def test_a_file_whose_predictions_differ_is_not_left(done: Front, tmp_path: Path
 
 
 @needs_onnx
+@pytest.mark.slow
 def test_the_tolerance_can_be_set(done: Front) -> None:
     assert done("export", "digits-mlp-s0", "--format", "onnx", "--tolerance", "0").code == 1
     assert not exported(done, "onnx").exists()

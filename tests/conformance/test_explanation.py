@@ -20,6 +20,7 @@ def test_method_explains_every_setting_and_cites(explainer_name: str) -> None:
     assert [field.name for field in fields_of(cls) if not field.help.endswith(".")] == []
 
 
+@pytest.mark.dear
 def test_method_says_something_of_every_position_and_the_same_twice(
     explainer_name: str, pair: tuple[str, str], toys: dict[str, type[Task]]
 ) -> None:
