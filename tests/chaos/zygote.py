@@ -19,9 +19,9 @@ from typing import Any, Self
 from tests.commands.front import Outcome, environment
 
 WAIT_SECONDS = 120.0
+"""Far more than any child takes; the tests measure nothing."""
 RUN_SECONDS = 1800.0
 """A whole sweep beside other work takes minutes; what ends by itself is not held to a time here."""
-"""Far more than any child takes; the tests measure nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
