@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from suite.engine.data import ResidentSplit
 from suite.engine.devices import configure_torch
 from suite.errors import UserError
 from suite.format import INPUT, OUTPUT, Exportable, Format
@@ -26,7 +28,7 @@ from suite.task import Card, SplitName, Splits
 TOLERANCE = 1e-4
 """Largest difference of an output that passes, as a share of the largest reference output, or of 1 if that is less."""
 BATCH_SIZES = (1, 256)
-"""Examples at once in the check, the last one to the end: a graph must take any number of them."""
+"""Examples at once in the check: a first part, and all others at most. A graph must take any number of them."""
 NUM_TRACED = 4
 """Examples that a graph is traced with."""
 
@@ -153,10 +155,14 @@ def encode_checked(source: Source, format: Format, tolerance: float = TOLERANCE)
 @torch.no_grad()
 def _check(source: Source, item: Exportable, opened: Callable[[Tensor], Tensor], tolerance: float) -> Check:
     name, card = check_split_of(source), source.card
-    split = load_splits(source.spec.task, source.spec.data.missing, name)[name]
+    splits = load_splits(source.spec.task, source.spec.data.missing, name)
+    split = splits[name]
+    # What the run itself saw and answered: by the data's own way, which knows nothing of the predictor's formula.
+    seen = ResidentSplit.place(split, splits, torch.device("cpu"))
+    learner = item.predictor.learner
     seed = derive(source.spec.seed, "export")  # samples of a generator are drawn alike on both sides
-    wanted = _predictions(item.predictor, split.inputs, card, seed)
-    found = _predictions(opened, split.inputs, card, seed)
+    wanted = _predictions(lambda part: learner.predict(seen.gather(part)), len(split), seed)
+    found = _predictions(lambda part: opened(as_input(split.inputs[part], card)), len(split), seed)
     assert found.shape == wanted.shape, "one prediction per example, of the card's shape"
     difference = (found.double() - wanted.double()).abs()
     allowed = tolerance * max(1.0, float(wanted.abs().max()))
@@ -166,8 +172,7 @@ def _check(source: Source, item: Exportable, opened: Callable[[Tensor], Tensor],
         equal = difference <= allowed
     scores: Mapping[str, float] = {}
     if card.objective != "generation":
-        targets = split.targets if split.targets.dtype != torch.uint8 else item.predictor.normalized(split.targets)
-        scores = source.spec.task.score(found.float(), targets)
+        scores = source.spec.task.score(found.float(), seen.gather(slice(None)).targets)
     return Check(
         split=name,
         num_examples=len(split),
@@ -178,11 +183,8 @@ def _check(source: Source, item: Exportable, opened: Callable[[Tensor], Tensor],
     )
 
 
-def _predictions(predict: Callable[[Tensor], Tensor], stored: Tensor, card: Card, seed: int) -> Tensor:
+def _predictions(predict: Callable[[slice], Tensor], total: int, seed: int) -> Tensor:
+    """Return the predictions for all examples, asked for part by part."""
     seed_torch(seed)
-    found, start, sizes = [], 0, list(BATCH_SIZES)
-    while start < len(stored):
-        size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
-        found.append(predict(as_input(stored[start : start + size], card)))
-        start += size
-    return torch.cat(found)
+    edges = [0, *range(BATCH_SIZES[0], total, BATCH_SIZES[1]), total]
+    return torch.cat([predict(slice(*part)) for part in itertools.pairwise(edges)])
