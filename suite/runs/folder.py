@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import secrets
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -32,6 +34,8 @@ EXPLANATION_PICTURE = "explanation.png"
 TRAINED = "checkpoints/trained.json"
 ERROR = "error.txt"
 LOCK = ".lock"
+IDENTITY = ".boltbench-root"
+"""The file of a root that tells it from others."""
 RESUMABLE = ("planned", "interrupted", "lost")
 """Statuses of a run that `boltbench resume` goes on with; it also scores one again whose scoring failed."""
 
@@ -67,6 +71,20 @@ class Store:
                     f"Runs are written under {str(directory)!r}, but {str(nearest)!r} cannot be written "
                     f"({error.strerror}). Give another --root, or mend its permissions."
                 ) from error
+
+    def identity(self) -> str:
+        """Return what tells this root from others that mirror to the same server; made when first asked for."""
+        path = self.root / IDENTITY
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text().strip()
+        handle = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # of two processes, the second takes what the first has made
+            if not path.is_file():
+                write_text(path, f"{secrets.token_hex(8)}\n")
+        finally:
+            os.close(handle)
+        return path.read_text().strip()
 
     def folders(self) -> list[RunFolder]:
         """Return every run folder, sorted by run id."""
