@@ -28,18 +28,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Resume, then reconcile."""
-    from suite.commands.session import mirror_quietly, run_all
+    from suite.commands.finished import Idle
     from suite.commands.shared import load_plugins, open_store
+
+    store = open_store(arguments)
+    if not store.runs.is_dir() and not (store.root / "studies").is_dir():
+        raise UserError(f"There are no runs in {str(store.runs)!r} to go on with. --root names another place.")
+    store.check_writable()
+    idle = Idle(arguments, store)
+    if idle.is_known():
+        say(_outcome(0, 0, 0))
+        return 0
+    from suite.commands.session import mirror_quietly, run_all
     from suite.runs.mirror import Mirror
     from suite.runs.prepare import prepare
     from suite.runs.source import read_spec
     from suite.search.resuming import belongs_to_study, reconcile_all, unfinished
 
     load_plugins(arguments.plugin)
-    store = open_store(arguments)
-    if not store.runs.is_dir() and not (store.root / "studies").is_dir():
-        raise UserError(f"There are no runs in {str(store.runs)!r} to go on with. --root names another place.")
-    store.check_writable()
     sweeps, unprepared = unfinished(store, say, complain)
     code = _sweep(sweeps, arguments) if sweeps else 0
     if code in (130, 143):
@@ -81,9 +87,16 @@ def main(arguments: Namespace) -> int:
     mirror = Mirror(store, arguments.tracking_uri)
     in_studies, unwritten = reconcile_all(store, storage_url=storage_url(arguments), mirror=mirror, complain=complain)
     written = in_studies + mirror_quietly(mirror, store.folders())
-    gone_on = f"Runs gone on with: {len(prepared)}." + (f" Studies gone on with: {len(sweeps)}." if sweeps else "")
-    say(f"{gone_on} Runs brought up to date in MLflow: {written}.")
-    return int(failed or bool(code) or unprepared + unwritten > 0)
+    say(_outcome(len(prepared), len(sweeps), written))
+    failed = failed or bool(code) or unprepared + unwritten > 0
+    if not (failed or sweeps or prepared or written):
+        idle.note()
+    return int(failed)
+
+
+def _outcome(num_runs: int, num_studies: int, num_written: int) -> str:
+    gone_on = f"Runs gone on with: {num_runs}." + (f" Studies gone on with: {num_studies}." if num_studies else "")
+    return f"{gone_on} Runs brought up to date in MLflow: {num_written}."
 
 
 def _sweep(sweeps: list[Sweep], arguments: Namespace) -> int:

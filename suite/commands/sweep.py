@@ -23,6 +23,7 @@ from suite.console import complain, say
 from suite.errors import UserError
 
 if TYPE_CHECKING:
+    from suite.runs.folder import Store
     from suite.search.sweep import Sweep
 
 TAKES_SETTINGS = True
@@ -84,11 +85,19 @@ def add_space_arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace, rest: list[str]) -> int:
     """Check everything, search, and say what came of it."""
+    from suite.commands.finished import finished_before, note_finished, sweep_receipt
     from suite.commands.shared import load_plugins, open_store
-    from suite.search.run import finished_result
 
     store = open_store(arguments)
     store.check_writable()
+    receipt = sweep_receipt(arguments, rest)
+    known = None if receipt is None else finished_before(receipt, store)
+    if known is not None:
+        for name in known:
+            say(f"{name}  was done already")
+        return _say_results(known, store)
+    from suite.search.run import finished_result
+
     load_plugins(arguments.plugin)
     sweeps = _sweeps(arguments, rest)
     results = {sweep.name: finished_result(sweep) for sweep in sweeps}
@@ -99,10 +108,18 @@ def main(arguments: Namespace, rest: list[str]) -> int:
     code = 0
     if left:
         code = search(left, arguments, results)
-    for sweep in sweeps:
-        result = results[sweep.name]
+    if receipt is not None and all(results.values()):
+        note_finished(receipt, sweeps)
+    outcome = _say_results(results, store)
+    return code or outcome
+
+
+def _say_results(results: Mapping[str, Any], store: Store) -> int:
+    """Print what came of the studies; return 1 where one of them has no winner, else 0."""
+    code = 0
+    for name, result in results.items():
         if result is not None:
-            say_result(result, store.root / "studies" / sweep.name)
+            say_result(result, store.root / "studies" / name)
             code = code or int(result["winner"] is None)
     return code
 
