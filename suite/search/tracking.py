@@ -144,4 +144,5 @@ def reconcile(folder: StudyFolder, store: Store, index: OptunaIndex, mirror: Mir
     """Bring both indices up to date with a study that nobody is at work on; return how much had to be written."""
     trials = folder.trials()
     written = index.sync(trials) + int(mirror.sync_study(folder.path))
+    mirror.preload(folder.description() or {})  # asked for one by one, 500 trials take half a minute
     return written + sum(mirror.sync(run) for run in runs_of(store, trials))
