@@ -17,13 +17,13 @@ from suite.atomic import sha256_of
 from suite.commands.shared import storage_url
 from suite.locks import Lock
 from suite.receipts import ground, place_of, read_receipt, stamp, write_receipt
-from suite.runs.folder import LOCK, REPLAY, RESULT, SPEC, TRAINED, Store
+from suite.runs.folder import EXPLANATION, EXPLANATION_PICTURE, LOCK, REPLAY, RESULT, SPEC, TRAINED, Store
 
 if TYPE_CHECKING:
     from suite.search.sweep import Sweep
 
 STUDY = "study.yaml"
-_OF_RUN = (SPEC, RESULT, REPLAY, "tuning.json", "trial.json", TRAINED)
+_OF_RUN = (SPEC, RESULT, REPLAY, EXPLANATION, EXPLANATION_PICTURE, "tuning.json", "trial.json", TRAINED)
 """The files of a run that a resume looks at."""
 
 

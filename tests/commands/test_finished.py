@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -104,7 +105,9 @@ def test_what_a_receipt_rests_on_changes_with_code_files_and_variables(
 
 
 def test_code_that_others_register_is_never_vouched_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "entry_points", lambda group: ["x"] if group == "boltbench.tasks" else [])
+    monkeypatch.setattr(
+        receipts, "entry_points", lambda: SimpleNamespace(groups={"console_scripts", "boltbench.tasks"})
+    )
     assert receipts.ground({}) is None
 
 
