@@ -126,17 +126,22 @@ def _touch_mlflow(root: Path) -> None:
     os.utime(root / "mlflow" / "mlflow.db", (time.time() + 5,) * 2)
 
 
+def _trial(root: Path) -> Path:
+    return root / "studies" / NAME / "trials" / "00001.json"
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        _lose_a_result,
-        _touch_mlflow,
-        lambda root: (root / "studies" / "optuna.db").unlink(),
-        lambda root: (root / "studies" / NAME / "trials" / "00001.json").touch(),
-        lambda root: (root / "studies" / NAME / "result.json").unlink(),
-        lambda root: (root / "mlflow" / "mlflow.db").unlink(),
+        pytest.param(_lose_a_result, id="run"),
+        pytest.param(_touch_mlflow, id="mlflow", marks=pytest.mark.slow),
+        pytest.param(lambda root: (root / "studies" / "optuna.db").unlink(), id="optuna", marks=pytest.mark.slow),
+        pytest.param(lambda root: _trial(root).touch(), id="trial"),
+        pytest.param(
+            lambda root: (root / "studies" / NAME / "result.json").unlink(), id="study", marks=pytest.mark.slow
+        ),
+        pytest.param(lambda root: (root / "mlflow" / "mlflow.db").unlink(), id="no mlflow", marks=pytest.mark.slow),
     ],
-    ids=["run", "mlflow", "optuna", "trial", "study", "no mlflow"],
 )
 def test_whatever_changes_under_a_root_is_looked_at(copy: Front, slow_ways: list[str], change: object) -> None:
     for _ in range(2):
