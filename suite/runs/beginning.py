@@ -37,13 +37,15 @@ def origins(names: Sequence[str], runs: Path) -> dict[int | None, Origin]:
     return {source.spec.seed: origin_of(source, each_seed=True) for source in sources}
 
 
-def with_origin(mapping: Mapping[str, Any], found: Mapping[int | None, Origin], seed: int) -> dict[str, Any]:
-    """Return the spec ``mapping`` with the origin for ``seed``, and that seed.
+def with_origin(mapping: Mapping[str, Any], found: Mapping[int | None, Origin], seed: object) -> dict[str, Any]:
+    """Return the spec ``mapping`` with the origin for ``seed``, and that seed, which may come from a file unchecked.
 
     Raises:
         UserError: No run is named for this seed.
     """
-    origin = found.get(None, found.get(seed))
+    origin = found.get(None)
+    if origin is None and isinstance(seed, int):
+        origin = found.get(seed)
     if found and origin is None:
         seeds = ", ".join(str(item) for item in found)
         raise UserError(
