@@ -117,6 +117,7 @@ def test_data_with_nan_is_refused_unless_it_stands_for_missing_values(front: Fro
         TASKS.remove("holes")
 
 
+@pytest.mark.slow
 def test_a_plan_leaves_out_the_tasks_that_cannot_have_gaps(front: Front, tmp_path: Path) -> None:
     plan = tmp_path / "gaps.yaml"
     plan.write_text("runs:\n  - tasks: [digits, parity]\n    families: all\n    settings: {budget: {steps: 1}}\n")

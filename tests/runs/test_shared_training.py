@@ -201,6 +201,7 @@ def test_compression_and_strategy_need_somebody_to_send_to(front: Front) -> None
     assert "execution.strategy='ddp' is for several devices" in outcome.err
 
 
+@pytest.mark.slow
 def test_parts_with_other_numbers_of_answers_add_up_to_the_whole_batch() -> None:
     torch.manual_seed(0)
     inputs, targets = torch.randint(0, 16, (5, 12)), torch.randint(0, 16, (5, 12))

@@ -319,6 +319,7 @@ def test_a_tied_model_is_saved_resumed_and_replayed_to_the_bit(tmp_path: Path) -
     assert verdict.grade == "bit-exact"
 
 
+@pytest.mark.slow
 def test_a_language_model_learns_to_go_on_with_what_it_has_seen_before(text: Card) -> None:
     """The second half of each fresh sequence repeats its first: only looking back can tell the next token."""
     torch.manual_seed(0)

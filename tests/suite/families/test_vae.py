@@ -200,6 +200,7 @@ def test_where_the_task_is_to_generate_predictions_are_decoded_draws_from_the_pr
     assert torch.equal(samples, learner.decoder(torch.randn(6, 3)))
 
 
+@pytest.mark.slow
 def test_elbo_and_likelihood_of_a_linear_vae_come_near_the_closed_form() -> None:
     task = LinearGaussian()
     splits = task.load()
@@ -217,6 +218,7 @@ def test_elbo_and_likelihood_of_a_linear_vae_come_near_the_closed_form() -> None
     assert learner.log_std.exp().item() == pytest.approx(task.noise, rel=0.01)
 
 
+@pytest.mark.slow
 def test_linear_autoencoder_comes_near_the_error_of_pca() -> None:
     task = LinearGaussian()
     values = task.load(("train",))["train"].inputs
