@@ -77,13 +77,9 @@ class Registry(Generic[T]):
         """Forget a plug-in (tests do; a process that loaded a plug-in keeps it)."""
         self._plugins.pop(name, None)
 
-    def _folder_names(self) -> list[str]:
-        package = importlib.import_module(self.package)
-        return [
-            module.name.replace("_", "-")
-            for module in pkgutil.iter_modules(package.__path__)
-            if not module.ispkg and not module.name.startswith("_")
-        ]
+    def _folder_names(self) -> tuple[str, ...]:
+        folders = tuple(importlib.import_module(self.package).__path__)
+        return _names_in(tuple((folder, Path(folder).stat().st_mtime_ns) for folder in folders))
 
     @functools.cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
@@ -94,6 +90,19 @@ class Registry(Generic[T]):
         found = [cls for cls in classes_in(module) if cls.__dict__.get("name") == name]
         assert len(found) == 1, f"{module.__name__} must define exactly one class with name = {name!r}"
         return found[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _names_in(folders: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """Return the names that the files of some folders stand for; each folder comes with the time of its last change.
+
+    A search asks for the regularisers with every trial, and listing the folder fourteen times took 15 ms.
+    """
+    return tuple(
+        module.name.replace("_", "-")
+        for module in pkgutil.iter_modules([folder for folder, _ in folders])
+        if not module.ispkg and not module.name.startswith("_")
+    )
 
 
 def classes_in(module: ModuleType) -> list[type]:

@@ -94,7 +94,7 @@ class Mirror(MlflowStore):
         original = self._original(experiment, result)
         if len(own) == 1 and own[0].data.tags.get(DIGEST_TAG) == digest:
             changes = [self._follow(own[0], original), self._update_record(own[0], record), self._adopt(own[0])]
-            return any([*changes, log_explanation(client, own[0], folder)])
+            return any([*changes, log_explanation(client, own[0].info.run_id, own[0].data.tags, folder)])
         damaged = folder.damaged_files()
         if damaged:
             raise UserError(
@@ -112,17 +112,20 @@ class Mirror(MlflowStore):
             tags[PARENT_TAG] = original
         start = milliseconds(result["started_at"])
         run = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
-        self.log_params(run, params_of(result["spec"]) if part.params is None else part.params)
-        self.log_metrics(run, metrics_of(folder, result))
         if part.params is None:  # a sweep makes hundreds of trials: their files stay where they are
             client.log_inputs(run, [dataset_of(result)])
             self._log_artifacts(run, folder)
-        self.set_tags(run, record)
+        log_explanation(client, run, {}, folder)
         status = STATUSES.get(result["status"], "FAILED")
         client.set_terminated(run, status, end_time=milliseconds(result["finished_at"]))
-        log_explanation(client, client.get_run(run), folder)
-        # Last, as result.json is: a copy that a kill cut short does not carry it, and is made anew.
-        client.set_tag(run, DIGEST_TAG, digest)
+        # The digest is the last that is written, as result.json is: a copy that a kill cut short does not carry it,
+        # and is made anew.
+        self.log(
+            run,
+            params=params_of(result["spec"]) if part.params is None else part.params,
+            metrics=metrics_of(folder, result),
+            tags={**record, DIGEST_TAG: digest},
+        )
         self._written.add(folder.run_id)
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from results.tracking import make_client
 from suite.runs.folder import Store
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_METRICS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100
-"""What one log_batch call takes."""
+MAX_METRICS, MAX_PARAMS, MAX_TAGS = 800, 100, 100
+"""What one log_batch call takes: a thousand things, at most a hundred of them parameters or tags each."""
 EXPERIMENT_KIND = "custom_model_development"
 """Without it MLflow's UI opens an experiment on its pages for language-model traces, which are empty here."""
 
@@ -87,24 +87,26 @@ class MlflowStore:
             if not token:
                 break
 
-    def log_params(self, run: str, params: Mapping[str, str]) -> None:
-        """Write parameters of a run, in as many calls as it takes."""
-        from mlflow.entities import Param
+    def log(self, run: str, *, params: Mapping[str, str], metrics: Iterable[Metric], tags: Mapping[str, str]) -> None:
+        """Write parameters, metrics and tags of a run in as few calls as it takes; the last of ``tags`` comes last.
 
-        for chunk in _chunks([Param(key, value) for key, value in params.items()], MAX_PARAMS):
-            self.client().log_batch(run, params=chunk)
+        A call costs some ten milliseconds, whatever is in it, and a sweep makes hundreds of runs.
+        """
+        from mlflow.entities import Param, RunTag
 
-    def log_metrics(self, run: str, metrics: Iterable[Metric]) -> None:
-        """Write metrics of a run."""
-        for chunk in _chunks(list(metrics), MAX_METRICS):
-            self.client().log_batch(run, metrics=chunk)
+        groups: list[list[list[Any]]] = [
+            _chunks([Param(key, value) for key, value in params.items()], MAX_PARAMS),
+            _chunks(list(metrics), MAX_METRICS),
+            _chunks([RunTag(key, value) for key, value in tags.items()], MAX_TAGS),
+        ]
+        num_calls = max(len(chunks) for chunks in groups)
+        padded = [[[]] * (num_calls - len(chunks)) + chunks for chunks in groups]
+        for some_params, some_metrics, some_tags in zip(*padded, strict=True):
+            self.client().log_batch(run, params=some_params, metrics=some_metrics, tags=some_tags)
 
     def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
         """Write tags of a run."""
-        from mlflow.entities import RunTag
-
-        for chunk in _chunks([RunTag(key, value) for key, value in tags.items()], MAX_TAGS):
-            self.client().log_batch(run, tags=chunk)
+        self.log(run, params={}, metrics=(), tags=tags)
 
 
 def default_tracking_uri(store: Store) -> str:
@@ -112,6 +114,5 @@ def default_tracking_uri(store: Store) -> str:
     return f"sqlite:///{(store.mlflow / 'mlflow.db').resolve()}"
 
 
-def _chunks(items: list[T], size: int) -> Iterator[list[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _chunks(items: list[T], size: int) -> list[list[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
