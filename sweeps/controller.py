@@ -138,10 +138,13 @@ class Controller:
                 self._executor.kill(key, TIMED_OUT)
 
     def _stop(self) -> None:
-        """Ask every job to stop, and wait for them for a while; what is still at work then is cut off."""
+        """Ask every job to stop, and wait for them for a while; what is still at work then is cut off.
+
+        A job that no worker has begun has nothing to save: a worker that is still importing is not waited for.
+        """
         self._executor.interrupt()
         deadline = time.monotonic() + self._grace_seconds
-        while self._at_work and time.monotonic() < deadline:
+        while self._since and time.monotonic() < deadline:
             for event in self._executor.poll(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
                 self._take(event, is_stopping=True)
         if self._at_work:
