@@ -73,23 +73,16 @@ def draw_seeds(num_seeds, shift=0.0):
     return lambda random: MEANS + shift + SPREADS * random.normal(size=(4, num_seeds))
 
 
-WIDE = pytest.mark.xfail(strict=True, reason="with three seeds the interquartile mean's is wider than need be: 97.4 %")
-
-
 @pytest.mark.slow  # 1000 draws of 2000 resamples each
-@pytest.mark.parametrize(
-    ("statistic", "num_seeds"),
-    [
-        *((statistic, n) for statistic in (aggregates.mean, aggregates.optimality_gap) for n in (3, 5, 10)),
-        pytest.param(aggregates.interquartile_mean, 3, marks=WIDE),
-        *((aggregates.interquartile_mean, n) for n in (5, 10)),
-    ],
-)
+@pytest.mark.parametrize("num_seeds", [3, 5, 10])
+@pytest.mark.parametrize("statistic", [aggregates.mean, aggregates.interquartile_mean, aggregates.optimality_gap])
 def test_the_stratified_bootstrap_covers_at_its_rate(statistic, num_seeds):
+    # docs/leaderboards.md says of the one that it is wider than need be, and by how much.
+    stated = 0.974 if statistic is aggregates.interquartile_mean and num_seeds == 3 else LEVEL
     (population, _) = statistic([draw_seeds(40_000)(generator("population"))])
     draw = draw_seeds(num_seeds)
     rate = coverage(lambda random: [draw(random)], statistic, float(population))
-    assert rate == pytest.approx(LEVEL, abs=0.02)
+    assert rate == pytest.approx(stated, abs=0.02 if stated == LEVEL else 0.005)
 
 
 @pytest.mark.parametrize(("num_tasks", "num_seeds"), [(4, 3), (2, 5), (4, 5), (1, 10), (4, 10)])
