@@ -8,14 +8,12 @@ import pytest
 
 from suite.interrupts import REPEAT_SECONDS
 from tests.chaos.campaign import CASES, DIGESTS, ROUNDS, Undisturbed, digests, wait_until_training, words
-from tests.chaos.zygote import WAIT_SECONDS, Zygote
+from tests.chaos.zygote import Zygote
 from tests.commands.front import Front
 
 pytestmark = pytest.mark.chaos
 
-AT_ONCE_SECONDS = 10.0
-WITHIN_SECONDS = 10.0 if ROUNDS > 1 else WAIT_SECONDS
-"""A campaign holds the goal; a default test, beside whatever else the machine does, holds that a run ends."""
+WITHIN_SECONDS = 10.0
 
 
 @pytest.mark.parametrize("case", list(CASES)[: max(1, ROUNDS // 4)])
@@ -70,7 +68,7 @@ def test_a_second_signal_ends_the_process_at_once(zygote: Zygote, front: Front) 
     time.sleep(REPEAT_SECONDS + 0.5)
     assert child.is_alive(), "an echo of the first signal is no second one"
     child.signal(signal.SIGINT)
-    assert child.wait(AT_ONCE_SECONDS).code == 130
+    assert child.wait(WITHIN_SECONDS).code == 130
     assert front.only().status() in ("planned", "lost", "interrupted")
 
 
