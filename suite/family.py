@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from suite.errors import UserError
+from suite.extras import require
 from suite.fields import Settings, plain
 from suite.registry import Registry
 from suite.task import Card, Objective
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from suite.learner import Learner
 
 
@@ -27,6 +31,11 @@ class Family(Settings, ABC):
     name: ClassVar[str]
     presets: ClassVar[Mapping[Any, Mapping[str, Any]]] = {}
     """Classic forms by name, for a family with a field ``preset``: the fields that each sets, with their values."""
+
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Packages of an extra that it needs."""
+    extra: ClassVar[str] = ""
+    """The extra that brings them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,6 +66,34 @@ class Family(Settings, ABC):
         Not where it only prepares for the task, or needs another run to begin with to be what it is meant for.
         """
         return True
+
+    def encode(self, card: Card, inputs: Tensor) -> Tensor:
+        """Return the inputs of a split, as stored, in the form in which this family's learners read them.
+
+        Called once per split and process, before anything is trained: the place for what no tensor program can do,
+        such as cutting text into word pieces. A function of these settings, the card and the inputs alone.
+
+        Raises:
+            UserError: An input cannot be read.
+        """
+        return inputs
+
+    def seen_card(self, card: Card) -> Card:
+        """Return the card of a task whose inputs went through `encode`: learners are built for that one."""
+        return card
+
+    def check_packages(self) -> None:
+        """Raise `UserError` naming the way out where a package that the family needs is not installed."""
+        for package in self.packages:
+            require(package, extra=self.extra, purpose=f"The family {self.name!r}")
+
+    @classmethod
+    def test_settings(cls, folder: Path) -> Mapping[str, Any]:
+        """Return the settings under which the conformance tests meet the family; by default there are none.
+
+        A family that cannot do without files of its user's writes small ones to ``folder`` and names them here.
+        """
+        return {}
 
     objectives: ClassVar[frozenset[Objective]] = frozenset({"cross-entropy", "squared-error"})
     """What the family can be trained on."""

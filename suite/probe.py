@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -13,10 +15,10 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2
 """Layers that compute each of their outputs from weights of its own."""
 
 
-def blank_batch(card: Card, size: int, device: torch.device) -> Batch:
-    """Return ``size`` examples of the task's shapes, all zero."""
+def blank_batch(card: Card, size: int, device: torch.device, input_shape: Sequence[int] | None = None) -> Batch:
+    """Return ``size`` examples of the task's shapes, all zero; of another input shape where the family makes one."""
     kind = torch.int64 if card.vocabulary is not None else torch.float32
-    inputs = torch.zeros((size, *card.input_shape), dtype=kind, device=device)
+    inputs = torch.zeros((size, *(card.input_shape if input_shape is None else input_shape)), dtype=kind, device=device)
     if card.objective == "cross-entropy":
         return Batch(inputs, torch.zeros((size, *card.output_shape[:-1]), dtype=torch.int64, device=device))
     return Batch(inputs, torch.zeros((size, *card.output_shape), device=device))

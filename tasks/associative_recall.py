@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from suite.fields import Bounds, IntDistribution
 from suite.task import Card, Split, SplitName
-from tasks.sources.generated import Generated, Stream
+from tasks.sources.generated import Stream
+from tasks.sources.lookup import Lookup
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +18,7 @@ NUM_SPECIAL = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AssociativeRecall(Generated):
+class AssociativeRecall(Lookup):
     """Pairs of key and value, the prompt, and one key that has occurred; the answer is its value.
 
     The first half of the ordinary tokens are keys, the others values. Every sequence draws a value for each key, and
@@ -25,9 +26,9 @@ class AssociativeRecall(Generated):
 
     Reference: Fu et al., 2023, arXiv:2212.14052, and their code (HazyResearch/safari, synthetics; sizes as in
     configs/dataset/icl_synthetics.yaml and associative_recall/vocab_size_10.yaml).
-    Differs from the paper: training too asks for the last position's answer alone, where the paper trains on the next
-    token at every position; val and test are splits of their own (500 and 1000), where the paper validates on its
-    500 test sequences; repeated sequences are not drawn anew.
+    Differs from the paper: by default training too asks for the last position's answer alone, where the paper trains on
+    the next token at every position (`answers`); val and test are splits of their own (500 and 1000), where the paper
+    validates on its 500 test sequences; repeated sequences are not drawn anew.
     """
 
     name: ClassVar[str] = "associative-recall"
@@ -46,6 +47,11 @@ class AssociativeRecall(Generated):
         return (self.vocabulary - NUM_SPECIAL) // 2
 
     @property
+    def num_tokens(self) -> int:
+        """Tokens in a sequence: the pairs, the prompt and the key that is asked for."""
+        return 2 * self.num_pairs + 2
+
+    @property
     def num_values(self) -> int:
         """Number of values: the tokens after the keys."""
         return self.vocabulary - NUM_SPECIAL - self.num_keys
@@ -61,9 +67,10 @@ class AssociativeRecall(Generated):
             citation="Fu et al., 2023, arXiv:2212.14052",
             version=self.version,
             sha256=self.recipe_sha256(),
-            input_shape=(2 * self.num_pairs + 2,),
-            output_shape=(self.vocabulary,),
+            input_shape=(self.num_tokens,),
+            output_shape=self.output_shape(self.vocabulary),
             vocabulary=self.vocabulary,
+            is_causal=self.is_causal,
             objective="cross-entropy",
             split_sizes={"train": self.num_train, "val": 500, "test": 1000},
             metric="accuracy",
@@ -74,8 +81,8 @@ class AssociativeRecall(Generated):
             ceiling_reason="the answer stands in the input",
         )
 
-    def generate(self, split: SplitName) -> Split:
-        """Generate one split."""
+    def generate_last(self, split: SplitName) -> Split:
+        """Generate one split with the answers of the last positions."""
         import numpy as np
         import torch
 
@@ -88,7 +95,7 @@ class AssociativeRecall(Generated):
         is_shown = np.zeros((count, self.num_keys), dtype=bool)
         is_shown[rows[:, None], keys] = True
         query = np.where(is_shown, ranks, 2**32).argmin(axis=1)
-        inputs = np.empty((count, 2 * self.num_pairs + 2), dtype=np.uint8)
+        inputs = np.empty((count, self.num_tokens), dtype=np.uint8)
         inputs[:, 0:-2:2] = keys
         inputs[:, 1:-2:2] = value_of[rows[:, None], keys]
         inputs[:, -2] = self.vocabulary - NUM_SPECIAL
@@ -97,7 +104,7 @@ class AssociativeRecall(Generated):
 
     def evidence(self, split: SplitName) -> Tensor:
         """Return the key that is asked for, wherever it stands, and the value after it."""
-        inputs = self.generate(split).inputs
+        inputs = self.generate_last(split).inputs
         is_told = inputs == inputs[:, -1:]
         is_told[:, 1:] |= is_told[:, :-1].clone()
         return is_told

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from suite.fields import Bounds, IntDistribution
 from suite.task import Card, Split, SplitName
-from tasks.sources.generated import Generated, Stream
+from tasks.sources.generated import Stream
+from tasks.sources.lookup import Lookup
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,15 +18,15 @@ NUM_SPECIAL = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Induction(Generated):
+class Induction(Lookup):
     """Random tokens with the trigger among them once, and once more at the end; the answer is what followed it first.
 
     Reference: Fu et al., 2023, arXiv:2212.14052, and their code (HazyResearch/safari, synthetics; sizes as in
     configs/dataset/icl_synthetics.yaml and configs/pipeline/induction_head.yaml).
-    Differs from the paper: training too asks for the last position's answer alone, where the paper trains on the next
-    token at every position; val and test are splits of their own (500 and 1000), where the paper validates on its
-    500 test sequences; repeated sequences are not drawn anew (the default settings have none). The paper's random
-    answer of 5.0 % counts all 20 tokens; answers are only ever the 18 ordinary ones.
+    Differs from the paper: by default training too asks for the last position's answer alone, where the paper trains on
+    the next token at every position (`answers`); val and test are splits of their own (500 and 1000), where the paper
+    validates on its 500 test sequences; repeated sequences are not drawn anew (the default settings have none). The
+    paper's random answer of 5.0 % counts all 20 tokens; answers are only ever the 18 ordinary ones.
     """
 
     name: ClassVar[str] = "induction"
@@ -37,6 +38,11 @@ class Induction(Generated):
     """Tokens before the last trigger."""
     num_train: Annotated[int, Bounds(low=1, high=1000000), IntDistribution(1000, 50000, log=True)] = 5000
     """Training sequences."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in a sequence, the last trigger among them."""
+        return self.length + 1
 
     def card(self) -> Card:
         """Return the card; nothing is generated."""
@@ -50,9 +56,10 @@ class Induction(Generated):
             citation="Fu et al., 2023, arXiv:2212.14052",
             version=self.version,
             sha256=self.recipe_sha256(),
-            input_shape=(self.length + 1,),
-            output_shape=(self.vocabulary,),
+            input_shape=(self.num_tokens,),
+            output_shape=self.output_shape(self.vocabulary),
             vocabulary=self.vocabulary,
+            is_causal=self.is_causal,
             objective="cross-entropy",
             split_sizes={"train": self.num_train, "val": 500, "test": 1000},
             metric="accuracy",
@@ -63,13 +70,13 @@ class Induction(Generated):
             ceiling_reason="the answer stands in the input",
         )
 
-    def generate(self, split: SplitName) -> Split:
-        """Generate one split."""
+    def generate_last(self, split: SplitName) -> Split:
+        """Generate one split with the answers of the last positions."""
         import numpy as np
         import torch
 
         count, trigger = self.card().split_sizes[split], self.vocabulary - NUM_SPECIAL
-        inputs = np.full((count, self.length + 1), trigger, dtype=np.uint8)
+        inputs = np.full((count, self.num_tokens), trigger, dtype=np.uint8)
         inputs[:, :-1] = Stream(self.name, self.version, split, "tokens").below(trigger, count, self.length)
         # As in the paper's code, the trigger is at the latest third from the end of the random tokens.
         place = Stream(self.name, self.version, split, "trigger").below(self.length - 2, count)
@@ -80,7 +87,7 @@ class Induction(Generated):
 
     def evidence(self, split: SplitName) -> Tensor:
         """Return the first trigger and the token after it; the last trigger is the same in every sequence."""
-        is_cue = self.generate(split).inputs == self.vocabulary - NUM_SPECIAL
+        is_cue = self.generate_last(split).inputs == self.vocabulary - NUM_SPECIAL
         is_cue[:, -1] = False
         is_cue[:, 1:] |= is_cue[:, :-1].clone()
         return is_cue

@@ -38,7 +38,7 @@ TOOLS = ("pandas", "optuna", "mlflow", "matplotlib", "rich")
 CORE_SOURCES = (
     *("batch.py", "fidelity.py", "layers.py", "learner.py", "metrics.py", "normalization.py", "seeds.py", "streams.py"),
     *("targets.py", "task.py", "regularizer.py", "engine/*.py", "networks/*.py"),
-    *("runs/prepare.py", "runs/execute.py", "runs/scoring.py"),
+    *("runs/prepare.py", "runs/splits.py", "runs/execute.py", "runs/scoring.py"),
 )
 """The files under suite/ that decide a result whatever the task and family."""
 
@@ -61,7 +61,9 @@ def fingerprint(
     decisive = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "packages": package_versions((*PACKAGES, *(spec.compression.packages if spec.compression else ()))),
+        "packages": package_versions(
+            (*PACKAGES, *spec.family.packages, *(spec.compression.packages if spec.compression else ()))
+        ),
         "data_sha256": data_sha256,
         "scorer_sha256": scorer_sha256,
         "code_sha256": code_sha256(spec),

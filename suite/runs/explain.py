@@ -20,8 +20,8 @@ from suite.engine.devices import configure_torch
 from suite.errors import UserError
 from suite.explainer import Explainer, Question
 from suite.runs.folder import ATTRIBUTIONS, EXPLANATION, EXPLANATION_PICTURE, RunFolder
-from suite.runs.prepare import load_splits
 from suite.runs.source import Source, read_spec
+from suite.runs.splits import load_splits
 from suite.seeds import seed_torch
 from suite.task import SplitName
 
@@ -55,7 +55,7 @@ def open_case(source: Source, num_examples: int | None) -> Case:
     if reason is not None:
         raise UserError(f"{source.folder.run_id!r} cannot be explained: its task {card.name!r} {reason}.")
     name: SplitName = "test" if spec.evaluation.test else "val"
-    splits = load_splits(spec.task, spec.data.missing, name)
+    splits = load_splits(spec, name)
     if len(splits[name]) == 0:
         raise UserError(f"{source.folder.run_id!r} cannot be explained: its task has no examples in the {name} split.")
     configure_torch(threads=read_spec(source.folder)[1].threads or 1, deterministic=True)

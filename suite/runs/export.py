@@ -20,8 +20,8 @@ from suite.engine.devices import configure_torch
 from suite.errors import UserError
 from suite.format import INPUT, OUTPUT, Exportable, Format
 from suite.predictor import Predictor
-from suite.runs.prepare import load_splits
 from suite.runs.source import Source, read_spec
+from suite.runs.splits import load_splits
 from suite.seeds import derive, seed_torch
 from suite.task import Card, SplitName, Splits
 
@@ -66,7 +66,7 @@ def check_split_of(source: Source) -> SplitName:
 
 def exportable(source: Source, *, holds_program: bool) -> Exportable:
     """Return the model of a run with everything that a file of it says."""
-    splits = load_splits(source.spec.task, source.spec.data.missing, check_split_of(source))
+    splits = load_splits(source.spec, check_split_of(source))
     configure_torch(threads=read_spec(source.folder)[1].threads or 1, deterministic=True)
     inputs = splits[check_split_of(source)].inputs[:NUM_TRACED]
     if len(inputs) < 2:
@@ -155,7 +155,7 @@ def encode_checked(source: Source, format: Format, tolerance: float = TOLERANCE)
 @torch.no_grad()
 def _check(source: Source, item: Exportable, opened: Callable[[Tensor], Tensor], tolerance: float) -> Check:
     name, card = check_split_of(source), source.card
-    splits = load_splits(source.spec.task, source.spec.data.missing, name)
+    splits = load_splits(source.spec, name)
     split = splits[name]
     # What the run itself saw and answered: by the data's own way, which knows nothing of the predictor's formula.
     seen = ResidentSplit.place(split, splits, torch.device("cpu"))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,8 @@ import yaml
 
 from suite.depth import apply_depth, frozen_layers
 from suite.engine.budget import steps_per_epoch
-from suite.engine.data import BlockLoader, ResidentSplit, check_finite
+from suite.engine.data import BlockLoader, ResidentSplit
 from suite.engine.devices import Execution, choose_device, usable_cores
-from suite.engine.imputation import Imputer
-from suite.engine.missing import Missing
 from suite.engine.pacing import Pacer
 from suite.engine.randomness import RandomSource
 from suite.errors import UserError, shown
@@ -28,9 +24,10 @@ from suite.probe import blank_batch
 from suite.runs.environment import code_sha256
 from suite.runs.sharing import check_shares, check_sharing
 from suite.runs.source import Source, find_source
+from suite.runs.splits import check_split, load_splits, reading
 from suite.seeds import derive, seed_torch
 from suite.spec import RunSpec
-from suite.task import TRAIN_ONLY, Card, SplitName, Splits, Task
+from suite.task import Card, SplitName, Task
 
 PARALLEL_FLOPS = 200_000_000
 """Operations per step from which more CPU threads pay. Below, they gain nothing on an idle machine, and on a busy one
@@ -97,7 +94,7 @@ class Prepared:
         self.begin(learner)
         for regularizer in self.spec.regularization.regularizers():
             regularizer.attach(learner)
-        corrupt = load_splits(self.spec.task, self.spec.data.missing, "train").corrupt
+        corrupt = load_splits(self.spec, "train").corrupt
         if corrupt is not None:  # first of all: what else changes an input sees it as a user of the data would
             learner.transforms.insert(0, lambda batch: batch._replace(inputs=corrupt(batch.inputs)))
         optimization = self.spec.optimization
@@ -136,7 +133,7 @@ class Prepared:
 
     def resident(self, name: SplitName) -> ResidentSplit | None:
         """Return a split on the device, or None where the task has no such examples."""
-        splits = load_splits(self.spec.task, self.spec.data.missing, name)
+        splits = load_splits(self.spec, name)
         return ResidentSplit.place(splits[name], splits, self.device) if len(splits[name]) else None
 
     def build_loader(self, train: ResidentSplit) -> BlockLoader:
@@ -156,49 +153,6 @@ class Prepared:
         )
 
 
-@functools.lru_cache(maxsize=8)
-def load_splits(task: Task, missing: Missing | None, name: SplitName) -> Splits:
-    """Load a split once per process, its gaps dealt with; the runs of a plan share it.
-
-    Raises:
-        UserError: An input is not finite, or the task corrupts its inputs itself and is to have gaps too.
-    """
-    with _reading(task):
-        splits = task.load([name])
-    if missing is not None and len(splits[name]):
-        if splits.corrupt is not None:
-            raise UserError(
-                f"data.missing_rate={missing.rate} cannot go with a task that corrupts its inputs itself, as "
-                f"{task.name!r} does in this setting. Take one of the two."
-            )
-        splits = _imputer(task, missing).apply(splits, name)
-    check_finite(splits)
-    return splits
-
-
-@functools.lru_cache(maxsize=4)
-def _imputer(task: Task, missing: Missing) -> Imputer:
-    return Imputer(missing, task.card(), task.load(TRAIN_ONLY)["train"])
-
-
-@functools.lru_cache(maxsize=8)
-def check_split(task: Task, name: SplitName) -> None:
-    """Raise `UserError` where a split could not be loaded later; done once per process, and nothing is kept."""
-    with _reading(task):
-        task.check_split(name)
-
-
-@contextlib.contextmanager
-def _reading(task: Task) -> Iterator[None]:
-    """Turn what the system says of files that a task reads into the user's terms."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"The data of the task {task.name!r} must be readable, but got {type(error).__name__}: {error}."
-        ) from error
-
-
 def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) -> Prepared:
     """Check a spec against its task, its data and this machine.
 
@@ -211,10 +165,11 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
         UserError: The pair does not fit, the data is missing, the budget or selection rule makes no sense, or this
             machine lacks the device. Nothing has been created then.
     """
-    with _reading(spec.task):
+    with reading(spec.task):
         reason, card = spec.misfit(), spec.card()
     if reason is not None:
         raise UserError(f"{reason} `boltbench list` shows which pairs fit.")
+    spec.family.check_packages()
     needs_val = {
         "evaluation.selection='best-val'": spec.evaluation.selection == "best-val",
         "regularization.early_stopping": "early-stopping" in {r.name for r in spec.regularization.regularizers()},
@@ -228,7 +183,7 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
             )
     device = choose_device(execution)
     check_sharing(spec, execution, card)
-    num_train = len(load_splits(spec.task, spec.data.missing, "train")["train"])
+    num_train = len(load_splits(spec, "train")["train"])
     if num_train < card.split_sizes["train"]:  # examples were dropped for what they lack
         card = dataclasses.replace(card, split_sizes={**card.split_sizes, "train": num_train})
     per_epoch = steps_per_epoch(
@@ -247,7 +202,7 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
         parent=_parent(spec, runs),
         origin=_origin(spec, runs),
     )
-    load_splits(spec.task, spec.data.missing, "val")
+    load_splits(spec, "val")
     if spec.evaluation.test:
         check_split(spec.task, "test")
     try:
@@ -331,7 +286,8 @@ def _probe(prepared: Prepared) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     card, meta = prepared.card, torch.device("meta")
-    batch = blank_batch(card, prepared.examples_per_step, meta)
+    seen = load_splits(prepared.spec, "train")["train"].inputs.shape[1:]
+    batch = blank_batch(card, prepared.examples_per_step, meta, seen)
     with meta:
         learner = dataclasses.replace(prepared, device=meta).build_learner()
         if prepared.execution.num_devices > 1:

@@ -100,6 +100,7 @@ def open_source(folder: RunFolder, *, purpose: str) -> Source:
     reason = spec.family.misfit(source.card)
     if reason is not None:
         raise UserError(f"{folder.run_id!r} cannot be {purpose}: its family {spec.family.name!r} {reason}.")
+    spec.family.check_packages()
     try:
         source.build(torch.device("cpu"))
     except UserError as error:

@@ -1,0 +1,126 @@
+"""Image models of the library timm, such as ResNets, ConvNeXts and vision transformers."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from suite.errors import UserError, did_you_mean, shown
+from suite.families._outside import WEIGHTS, Outside
+from suite.layers import Dropout
+from suite.learner import SupervisedLearner
+from suite.task import Card
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Timm(Outside):
+    """An image model of the library timm with an affine output, its weights drawn from the seed or from a folder.
+
+    The first layer takes the task's channels: where a folder's weights have others, the library sums or repeats them.
+    Models that are made for one size of image are built for the task's.
+
+    Reference: Wightman, 2019, github.com/huggingface/pytorch-image-models (doi 10.5281/zenodo.4414861).
+    Differs from the paper: images are normalised by the task's own mean and deviation, not by those of ImageNet, and
+    are not made larger; the library's own drop rates are 0, for the regulariser acts before the output layer.
+    """
+
+    name: ClassVar[str] = "timm"
+    packages: ClassVar[tuple[str, ...]] = ("timm",)
+    extra: ClassVar[str] = "vision"
+
+    model: str = "resnet18"
+    """Name of the model, as `timm.list_models` gives them; that of the folder's config.json where one is named."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = self.config().get("architecture")
+        if self.source() is not None and not isinstance(named, str):
+            raise UserError(
+                f"The config.json of {str(self.source())!r} must name its timm model under `architecture`, but has "
+                f"{shown(named)}. `timm.models.save_for_hf` writes such a folder."
+            )
+        if named is not None:
+            if self.was_given("model") and self.model != named:
+                raise UserError(
+                    f"The weights in {str(self.source())!r} are of the model {named!r}, but got "
+                    f"family.model={self.model!r}. Leave it out, or name another folder."
+                )
+            object.__setattr__(self, "model", named)
+
+    def supports(self, card: Card) -> str | None:
+        """Return why the task does not fit: inputs that are no images, or several answers."""
+        if len(card.input_shape) != 3:
+            return "takes images, and here inputs are none"
+        if len(card.output_shape) > 1:
+            return "sums an image up for one answer, and here there are several"
+        return None
+
+    def build(self, card: Card) -> "TimmLearner":
+        """Return the learner."""
+        return TimmLearner(card, self)
+
+    def build_model(self, card: Card) -> Any:
+        """Return the model without its classifier, with the folder's weights unless only shapes are asked for.
+
+        Raises:
+            UserError: There is no such model, or it cannot take the task's images.
+        """
+        import timm
+
+        if not timm.is_model(self.model):
+            raise UserError(
+                f"Unknown timm model {self.model!r}.{did_you_mean(self.model, timm.list_models())} "
+                "`timm.list_models()` names all."
+            )
+        how: dict[str, Any] = {"num_classes": 0, "in_chans": card.input_shape[0]}
+        source, is_meta = self.source(), torch.empty(0).device.type == "meta"
+        if source is not None and not is_meta:
+            how |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(_only_file(source)), "hf_hub_id": None}}
+        sized = {"img_size": card.input_shape[1:]}
+        try:
+            try:
+                model = timm.create_model(self.model, **how, **sized)
+            except TypeError:  # most models take images of any size, and no such argument
+                model = timm.create_model(self.model, **how)
+            if is_meta:
+                model.eval()(torch.zeros((1, *card.input_shape)))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"The timm model {self.model!r} must take images of shape {card.input_shape}, but: {first}. "
+                "Take another model."
+            ) from error
+        return model.train()
+
+    @classmethod
+    def test_settings(cls, folder: Path) -> Mapping[str, Any]:
+        """Return the library's own model for tests."""
+        return {"model": "test_resnet"}
+
+
+class TimmLearner(SupervisedLearner):
+    """A model of the library up to its pooled features, and an affine output."""
+
+    def __init__(self, card: Card, settings: Timm) -> None:
+        super().__init__(card)
+        self.model = settings.build_model(card)
+        self.output_dropout = Dropout()
+        self.output = nn.Linear(self.model.num_features, card.num_outputs)
+
+    def forward(self, inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outputs"]:
+        """Return one output per image."""
+        features: Tensor = self.model(inputs)
+        outputs: Tensor = self.output(self.output_dropout(features))
+        return outputs
+
+
+def _only_file(source: Path) -> Path:
+    found = sorted(source.glob(WEIGHTS))
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise UserError(f"{str(source)!r} must hold one file of safetensors, but holds {names}.")
+    return found[0]

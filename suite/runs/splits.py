@@ -1,0 +1,77 @@
+"""The splits of a run: loaded once per process, gaps dealt with, and as the family reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+from suite.engine.data import check_finite
+from suite.engine.imputation import Imputer
+from suite.engine.missing import Missing
+from suite.errors import UserError
+from suite.family import Family
+from suite.spec import RunSpec
+from suite.task import TRAIN_ONLY, SplitName, Splits, Task
+
+
+def load_splits(spec: RunSpec, name: SplitName) -> Splits:
+    """Return a split as the family of ``spec`` reads it; the runs of a plan share it.
+
+    Raises:
+        UserError: An input is not finite, the task corrupts its inputs itself and is to have gaps too, or the family
+            cannot read an input.
+    """
+    splits = _load(spec.task, spec.data.missing, name)
+    if type(spec.family).encode is Family.encode:  # the families that take inputs as they are share them
+        return splits
+    return _encode(spec.task, spec.data.missing, spec.family, name)
+
+
+@functools.lru_cache(maxsize=8)
+def _load(task: Task, missing: Missing | None, name: SplitName) -> Splits:
+    with reading(task):
+        splits = task.load([name])
+    if missing is not None and len(splits[name]):
+        if splits.corrupt is not None:
+            raise UserError(
+                f"data.missing_rate={missing.rate} cannot go with a task that corrupts its inputs itself, as "
+                f"{task.name!r} does in this setting. Take one of the two."
+            )
+        splits = _imputer(task, missing).apply(splits, name)
+    check_finite(splits)
+    return splits
+
+
+@functools.lru_cache(maxsize=8)
+def _encode(task: Task, missing: Missing | None, family: Family, name: SplitName) -> Splits:
+    splits = _load(task, missing, name)
+    if not len(splits[name]):
+        return splits
+    card = task.card() if missing is None else missing.card(task.card())
+    split = dataclasses.replace(splits[name], inputs=family.encode(card, splits[name].inputs))
+    return dataclasses.replace(splits, by_name={**splits.by_name, name: split})
+
+
+@functools.lru_cache(maxsize=4)
+def _imputer(task: Task, missing: Missing) -> Imputer:
+    return Imputer(missing, task.card(), task.load(TRAIN_ONLY)["train"])
+
+
+@functools.lru_cache(maxsize=8)
+def check_split(task: Task, name: SplitName) -> None:
+    """Raise `UserError` where a split could not be loaded later; done once per process, and nothing is kept."""
+    with reading(task):
+        task.check_split(name)
+
+
+@contextlib.contextmanager
+def reading(task: Task) -> Iterator[None]:
+    """Turn what the system says of files that a task reads into the user's terms."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The data of the task {task.name!r} must be readable, but got {type(error).__name__}: {error}."
+        ) from error
