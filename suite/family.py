@@ -67,6 +67,9 @@ class Family(Settings, ABC):
         """
         return True
 
+    encoding: ClassVar[str] = ""
+    """What `encode` makes of inputs, in words; empty where it leaves them as they are."""
+
     def encode(self, card: Card, inputs: Tensor) -> Tensor:
         """Return the inputs of a split, as stored, in the form in which this family's learners read them.
 
@@ -79,7 +82,10 @@ class Family(Settings, ABC):
         return inputs
 
     def seen_card(self, card: Card) -> Card:
-        """Return the card of a task whose inputs went through `encode`: learners are built for that one."""
+        """Return the card of a task whose inputs went through `encode`: learners are built for that one.
+
+        Where inputs are no longer of one length, ``input_shape`` has the greatest that they can have.
+        """
         return card
 
     def check_packages(self) -> None:

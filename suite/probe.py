@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 
 from suite.batch import Batch
+from suite.errors import UserError
 from suite.learner import Learner
 from suite.task import Card
 
@@ -22,6 +24,33 @@ def blank_batch(card: Card, size: int, device: torch.device, input_shape: Sequen
     if card.objective == "cross-entropy":
         return Batch(inputs, torch.zeros((size, *card.output_shape[:-1]), dtype=torch.int64, device=device))
     return Batch(inputs, torch.zeros((size, *card.output_shape), device=device))
+
+
+@contextlib.contextmanager
+def refusing_unsound_convolutions(learner: Learner) -> Iterator[None]:
+    """Raise `UserError` where a convolution that goes through ``learner`` strides further than its input is long.
+
+    In bf16 on a CPU torch 2.13 gives it gradients with values that were never written, other ones each time (found by
+    comparing 636 shapes with fp32). At such a place most of the kernel sees padding alone.
+    """
+
+    def check(module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        assert isinstance(module, nn.Conv1d | nn.Conv2d)
+        sizes = tuple(arguments[0].shape[2:])
+        if any(size < stride for size, stride in zip(sizes, module.stride, strict=True)):
+            raise UserError(
+                f"optimization.precision='bf16' on a CPU needs inputs of each convolution that are as long as its "
+                f"stride, but one of stride {module.stride} sees {sizes}: torch's gradients are not sound there. Take "
+                "larger inputs, fewer layers, or fp32."
+            )
+
+    strided = (module for module in learner.modules() if isinstance(module, nn.Conv1d | nn.Conv2d))
+    handles = [module.register_forward_pre_hook(check) for module in strided]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @torch.no_grad()

@@ -41,9 +41,11 @@ def trace(item: Exportable) -> ExportedProgram:
 
 def dynamic_axes(item: Exportable) -> dict[int, Dim]:
     """Return the axes of the input that may have any size, by their place."""
-    axes = {0: Dim("batch")}
-    if not item.card.is_length_fixed:
-        axes[item.example.ndim - 1] = Dim("length")
+    axes, family = {0: Dim("batch")}, item.spec.family
+    seen = family.seen_card(item.card)
+    if not seen.is_length_fixed:
+        most = None if seen is item.card else seen.input_shape[-1]
+        axes[item.example.ndim - 1] = Dim("length") if most is None else Dim("length", max=most)
     return axes
 
 

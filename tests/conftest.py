@@ -13,6 +13,7 @@ from jaxtyping import install_import_hook
 
 from suite.registry import load_module
 from suite.task import TASKS, Task
+from tests.small import lacks, small
 
 # None of the imports above brings torch in. Child processes get this too: threads change rounding, and two workers
 # share two cores.
@@ -67,14 +68,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             spared = range(0, 10_000, 3 if is_dear and argument == "family_name" else 1)
             metafunc.parametrize(argument, [_slow_unless(i in spared, name) for i, name in enumerate(names())])
     if "pair" in metafunc.fixturenames:
-        pairs = [
-            (family, toy)
-            for family in FAMILIES.names()
-            for toy, task in sorted(TOYS.items())
-            if FAMILIES.get(family)().misfit(task().card()) is None
-        ]
-        firsts = {family: pairs.index((family, toy)) for family, toy in reversed(pairs)}.values()
-        values = [_slow_unless(not is_dear or index in firsts, pair) for index, pair in enumerate(pairs)]
+        values: list[Any] = []
+        for family in FAMILIES.names():
+            if lacks(family) is not None:
+                extra = pytest.mark.skip(reason=f"{lacks(family)} is an extra that is not installed")
+                values.append(pytest.param((family, "toy"), marks=extra))
+                continue
+            fitting = [toy for toy, task in sorted(TOYS.items()) if small(family).misfit(task().card()) is None]
+            values += [_slow_unless(not is_dear or toy == fitting[0], (family, toy)) for toy in fitting]
         metafunc.parametrize("pair", values, ids="-".join)
 
 

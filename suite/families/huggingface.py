@@ -45,10 +45,22 @@ class HuggingFace(Outside):
     extra: ClassVar[str] = "text"
     needed: ClassVar[tuple[str, ...]] = (CONFIG, WEIGHTS, TOKENIZER)
 
+    encoding: ClassVar[str] = "word pieces of the text, cut and numbered by the encoder's tokenizer.json, padded behind"
+
     pretrained: Annotated[bool, CategoricalDistribution((False, True))] = True
     """Begin with the folder's weights; otherwise its architecture and tokenizer, with weights drawn from the seed."""
     readout: Annotated[ReadoutName, CategoricalDistribution(("mean", "first"))] = "mean"
     """What the answer is read from: the mean over word pieces, or the first, which BERT puts before each text."""
+
+    @property
+    def most_pieces(self) -> int:
+        """Word pieces that a text may have."""
+        return int(self.config().get("max_position_embeddings") or 512)
+
+    @property
+    def pad(self) -> int:
+        """Number of the word piece that fills texts up."""
+        return int(self.config().get("pad_token_id") or 0)
 
     def supports(self, card: Card) -> str | None:
         """Return why the task does not fit: inputs that are no text, or several answers, or no folder named."""
@@ -67,14 +79,14 @@ class HuggingFace(Outside):
         names = ["" if name == PAD_NAME else name for name in card.token_names]
         texts = ["".join(names[token] for token in row) for row in inputs.tolist()]
         rows = [item.ids for item in self._tokenizer().encode_batch(texts)]
-        longest, most = max(map(len, rows)), self._most_pieces()
+        longest, most = max(map(len, rows)), self.most_pieces
         if longest > most:
             place = next(place for place, row in enumerate(rows) if len(row) > most)
             raise UserError(
                 f"A text may have {most} word pieces at most, but that of example {place} has {len(rows[place])}. "
                 "Take an encoder for longer texts, or cut the texts in the task's settings."
             )
-        found = torch.full((len(rows), longest), self._pad(), dtype=torch.int32)
+        found = torch.full((len(rows), longest), self.pad, dtype=torch.int32)
         for place, row in enumerate(rows):
             found[place, : len(row)] = torch.tensor(row, dtype=torch.int32)
         return found
@@ -83,7 +95,7 @@ class HuggingFace(Outside):
         """Return the card with word pieces as tokens, of which a text has some number."""
         return dataclasses.replace(
             card,
-            input_shape=(min(card.input_shape[0] + 2, self._most_pieces()),),
+            input_shape=(self.most_pieces,),
             vocabulary=int(self.config()["vocab_size"]),
             token_names=(),
             is_length_fixed=False,
@@ -143,12 +155,6 @@ class HuggingFace(Outside):
         assert source is not None, "no task is supported without"
         return _read_tokenizer(source / TOKENIZER, self.weights_sha256)
 
-    def _pad(self) -> int:
-        return int(self.config().get("pad_token_id") or 0)
-
-    def _most_pieces(self) -> int:
-        return int(self.config().get("max_position_embeddings") or 512)
-
     @classmethod
     def test_settings(cls, folder: Path) -> Mapping[str, Any]:
         """Write a BERT of two layers and 16 features, and a tokenizer of single characters."""
@@ -162,7 +168,7 @@ class HuggingFaceLearner(SupervisedLearner):
     def __init__(self, card: Card, settings: HuggingFace) -> None:
         super().__init__(card)
         self.reads_first = settings.readout == "first"
-        self.pad = settings._pad()
+        self.pad = settings.pad
         # Drawn first: what the library draws before weights are loaded is its own affair.
         output = nn.Linear(int(settings.config()["hidden_size"]), card.num_outputs)
         self.encoder = settings.build_encoder()

@@ -3,14 +3,16 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from suite.errors import UserError, did_you_mean, shown
 from suite.families._outside import WEIGHTS, Outside
+from suite.fields import Bounds
 from suite.layers import Dropout
 from suite.learner import SupervisedLearner
 from suite.task import Card
@@ -23,17 +25,23 @@ class Timm(Outside):
     The first layer takes the task's channels: where a folder's weights have others, the library sums or repeats them.
     Models that are made for one size of image are built for the task's.
 
+    Models that halve an image five times see nothing in one of 28 pixels: `image_size` makes it larger first.
+
     Reference: Wightman, 2019, github.com/huggingface/pytorch-image-models (doi 10.5281/zenodo.4414861).
-    Differs from the paper: images are normalised by the task's own mean and deviation, not by those of ImageNet, and
-    are not made larger; the library's own drop rates are 0, for the regulariser acts before the output layer.
+    Differs from the paper: images are normalised by the task's own mean and deviation, not by those of ImageNet, and are
+    as large as the task's unless `image_size` says otherwise; the library's own drop rates are 0, for the regulariser
+    acts before the output layer.
     """
 
     name: ClassVar[str] = "timm"
-    packages: ClassVar[tuple[str, ...]] = ("timm",)
+    packages: ClassVar[tuple[str, ...]] = ("timm", "torchvision")
     extra: ClassVar[str] = "vision"
 
     model: str = "resnet18"
     """Name of the model, as `timm.list_models` gives them; that of the folder's config.json where one is named."""
+
+    image_size: Annotated[int | None, Bounds(low=1)] = None
+    """Pixels along each side that images are stretched or shrunk to, bilinearly, before the model sees them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,6 +67,10 @@ class Timm(Outside):
             return "sums an image up for one answer, and here there are several"
         return None
 
+    def seen_shape(self, card: Card) -> tuple[int, ...]:
+        """Return the shape of an image as the model sees it: (channels, height, width)."""
+        return card.input_shape if self.image_size is None else (card.input_shape[0], self.image_size, self.image_size)
+
     def build(self, card: Card) -> "TimmLearner":
         """Return the learner."""
         return TimmLearner(card, self)
@@ -80,26 +92,27 @@ class Timm(Outside):
         source, is_meta = self.source(), torch.empty(0).device.type == "meta"
         if source is not None and not is_meta:
             how |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(_only_file(source)), "hf_hub_id": None}}
-        sized = {"img_size": card.input_shape[1:]}
+        shape = self.seen_shape(card)
+        sized = {"img_size": shape[1:]}
         try:
             try:
                 model = timm.create_model(self.model, **how, **sized)
             except TypeError:  # most models take images of any size, and no such argument
                 model = timm.create_model(self.model, **how)
             if is_meta:
-                model.eval()(torch.zeros((1, *card.input_shape)))
+                model.eval()(torch.zeros((1, *shape)))
         except (RuntimeError, AssertionError, ValueError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(
-                f"The timm model {self.model!r} must take images of shape {card.input_shape}, but: {first}. "
-                "Take another model."
+                f"The timm model {self.model!r} must take images of shape {shape}, but: {first}. "
+                "Take another model, or other images by family.image_size."
             ) from error
         return model.train()
 
     @classmethod
     def test_settings(cls, folder: Path) -> Mapping[str, Any]:
         """Return the library's own model for tests."""
-        return {"model": "test_resnet"}
+        return {"model": "test_resnet", "image_size": 64}
 
 
 class TimmLearner(SupervisedLearner):
@@ -107,12 +120,16 @@ class TimmLearner(SupervisedLearner):
 
     def __init__(self, card: Card, settings: Timm) -> None:
         super().__init__(card)
+        self.image_size = settings.image_size
         self.model = settings.build_model(card)
         self.output_dropout = Dropout()
         self.output = nn.Linear(self.model.num_features, card.num_outputs)
 
     def forward(self, inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outputs"]:
         """Return one output per image."""
+        if self.image_size is not None:
+            size = (self.image_size, self.image_size)
+            inputs = functional.interpolate(inputs, size, mode="bilinear", antialias=False)
         features: Tensor = self.model(inputs)
         outputs: Tensor = self.output(self.output_dropout(features))
         return outputs

@@ -88,8 +88,9 @@ def as_input(stored: Tensor, card: Card) -> Tensor:
 def describe(source: Source, splits: Splits, *, holds_program: bool) -> dict[str, str]:
     """Return what a file says of itself, by name; values that are not plain text are JSON."""
     result, card, spec = source.result, source.card, source.spec
-    is_text = card.vocabulary is not None
-    length = card.input_shape if card.is_length_fixed else (*card.input_shape[:-1], "length")
+    seen, encoding = spec.family.seen_card(card), spec.family.encoding
+    is_text = seen.vocabulary is not None
+    length = seen.input_shape if seen.is_length_fixed else (*seen.input_shape[:-1], "length")
     stored = str(splits[check_split_of(source)].inputs.dtype).removeprefix("torch.")
     missing = spec.data.missing
     facts: dict[str, Any] = {
@@ -107,7 +108,8 @@ def describe(source: Source, splits: Splits, *, holds_program: bool) -> dict[str
             "name": INPUT,
             "type": "int64" if is_text else "float32",
             "shape": ["batch", *length],
-            "meaning": f"tokens below {card.vocabulary}" if is_text else f"values as the task stores them, in {stored}",
+            "meaning": f"tokens below {seen.vocabulary}" if is_text else f"values as the task stores them, in {stored}",
+            "encoding": encoding or None,
         },
         "output": {
             "name": OUTPUT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from suite.engine.randomness import RandomSource
 from suite.errors import UserError, shown
 from suite.inheritance import inherit
 from suite.learner import Learner
-from suite.probe import blank_batch
+from suite.probe import blank_batch, refusing_unsound_convolutions
 from suite.runs.environment import code_sha256
 from suite.runs.sharing import check_shares, check_sharing
 from suite.runs.source import Source, find_source
@@ -292,6 +293,8 @@ def _probe(prepared: Prepared) -> int:
         learner = dataclasses.replace(prepared, device=meta).build_learner()
         if prepared.execution.num_devices > 1:
             check_shares(learner, batch, prepared.execution.num_devices)
-        with FlopCounterMode(display=False) as counter:
+        is_unsound = prepared.spec.optimization.precision == "bf16" and prepared.device.type == "cpu"
+        checks = refusing_unsound_convolutions(learner) if is_unsound else contextlib.nullcontext()
+        with checks, FlopCounterMode(display=False) as counter:
             learner.regularized_losses(batch)["total"].backward()
     return int(counter.get_total_flops())

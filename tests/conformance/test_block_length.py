@@ -7,8 +7,8 @@ import pytest
 
 from suite.engine.optimization import OptimizerName
 from suite.engine.schedules import ScheduleName
-from suite.family import FAMILIES
 from suite.task import Task
+from tests.small import settings_of, small
 
 pytestmark = pytest.mark.usefixtures("registered_toys")
 
@@ -37,11 +37,11 @@ def test_block_length_changes_no_bit_under(variant: dict[str, Any], run_quickly:
 def test_block_length_changes_no_bit_in_bf16(
     family_name: str, toys: dict[str, type[Task]], run_quickly: Callable[..., Any]
 ) -> None:
-    misfit = FAMILIES.get(family_name)().misfit
+    misfit, family = small(family_name).misfit, settings_of(family_name)
     task = next(name for name, cls in sorted(toys.items()) if misfit(cls().card()) is None)
     results = [
         run_quickly(
-            {"task": task, "family": family_name, "optimization": {"precision": precision}}, steps=3, block_steps=length
+            {"task": task, "family": family, "optimization": {"precision": precision}}, steps=3, block_steps=length
         )[0]
         for precision, length in (("bf16", 1), ("bf16", 50), ("fp32", 50))
     ]

@@ -12,7 +12,6 @@ import pytest
 from suite.compressor import COMPRESSORS
 from suite.engine.devices import Execution
 from suite.errors import UserError
-from suite.family import FAMILIES
 from suite.fields import fields_of
 from suite.runs import footprint
 from suite.runs.execute import execute
@@ -22,6 +21,7 @@ from suite.runs.replay import prepare_replay
 from suite.runs.source import open_source
 from suite.spec import RunSpec
 from suite.task import Task
+from tests.small import settings_of, small
 
 pytestmark = pytest.mark.usefixtures("registered_toys")
 
@@ -43,8 +43,8 @@ def parents(tmp_path_factory: pytest.TempPathFactory, toys: dict[str, type[Task]
 
     @functools.cache
     def make(family: str) -> tuple[RunFolder, dict[str, Any]]:
-        fitting = [name for name in sorted(toys) if FAMILIES.get(family)().misfit(toys[name]().card()) is None]
-        spec = RunSpec.from_mapping({"task": fitting[0], "family": family, "budget": {"steps": STEPS}})
+        fitting = [name for name in sorted(toys) if small(family).misfit(toys[name]().card()) is None]
+        spec = RunSpec.from_mapping({"task": fitting[0], "family": settings_of(family), "budget": {"steps": STEPS}})
         return run(prepare(spec, Execution(device="cpu", threads=1)), runs)
 
     return make

@@ -8,10 +8,10 @@ import torch
 
 from suite import questions
 from suite.explainer import EXPLAINERS
-from suite.family import FAMILIES
 from suite.fields import fields_of
 from suite.seeds import seed_torch
 from suite.task import Task
+from tests.small import small
 
 
 def test_method_explains_every_setting_and_cites(explainer_name: str) -> None:
@@ -30,9 +30,9 @@ def test_method_says_something_of_every_position_and_the_same_twice(
     if questions.misfit(toy.card()) is not None:
         pytest.skip("the task has more than one answer")
     seed_torch(0)
-    learner = FAMILIES.get(pair[0])().build(toy.card()).eval()
-    splits = toy.load(["test"])
-    inputs = splits["test"].inputs[:3]
+    family, splits = small(pair[0]), toy.load(["test"])
+    learner = family.build(toy.card()).eval()
+    inputs = family.encode(toy.card(), splits["test"].inputs)[:3]
     asked = questions.ask(learner, inputs if splits.mean is None else (inputs - splits.mean) / splits.std)
     reason = method.misfit(asked)
     if reason is not None:

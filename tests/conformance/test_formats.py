@@ -17,6 +17,7 @@ from suite.runs.folder import RunFolder
 from suite.runs.prepare import prepare
 from suite.runs.source import Source, open_source
 from suite.spec import RunSpec
+from tests.small import settings_of
 
 pytestmark = pytest.mark.usefixtures("registered_toys")
 
@@ -32,7 +33,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
 
     @functools.cache
     def make(pair: tuple[str, str], setting: tuple[str, str] | None = None) -> Source:
-        family = {"name": pair[0], **dict([setting] if setting else [])}
+        family = settings_of(pair[0]) | dict([setting] if setting else [])
         spec = RunSpec.from_mapping({"family": family, "task": pair[1], "budget": {"steps": 2}})
         prepared = prepare(spec, Execution(device="cpu", threads=1), runs=runs)
         folder = RunFolder(Path(runs / prepared.run_id))

@@ -21,6 +21,7 @@ from suite.runs.prepare import Prepared, prepare
 from suite.seeds import seed_torch
 from suite.spec import RunSpec
 from suite.task import TASKS
+from tests.small import settings_of
 
 pytestmark = pytest.mark.usefixtures("registered_toys")
 
@@ -36,7 +37,7 @@ def prepared_for(pair: tuple[str, str]) -> Prepared:
         pytest.skip("the task is not one of generation")
     mapping = {
         "task": pair[1],
-        "family": pair[0],
+        "family": settings_of(pair[0]),
         "budget": {"steps": STEPS},
         "data": {"batch_size": 96},
         # Two players swing around each other: less so under a low beta1, and less still on average.

@@ -27,6 +27,7 @@ class ToyTask(Task):
     is_regression: ClassVar[bool] = False
     is_generation: ClassVar[bool] = False
     vocabulary: ClassVar[int | None] = None
+    token_names: ClassVar[tuple[str, ...]] = ()
     is_causal: ClassVar[bool] = False
     augmentations: ClassVar[frozenset[Augmentation]] = frozenset()
     stored_dtype: ClassVar[torch.dtype] = torch.float32
@@ -45,6 +46,7 @@ class ToyTask(Task):
             input_shape=self.input_shape,
             output_shape=self.output_shape,
             vocabulary=self.vocabulary,
+            token_names=self.token_names,
             is_causal=self.is_causal,
             augmentations=self.augmentations,
             objective=self._objective(),
@@ -162,12 +164,13 @@ class ToyReconstruction(ToyTask):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ToyTokens(ToyTask):
-    """Twelve tokens out of seven, in four classes."""
+    """Twelve tokens out of seven, a gap and letters, in four classes."""
 
     name: ClassVar[str] = "toy-tokens"
     kind: ClassVar[Kind] = "sequence-modelling"
     input_shape: ClassVar[tuple[int, ...]] = (12,)
     vocabulary: ClassVar[int | None] = 7
+    token_names: ClassVar[tuple[str, ...]] = ("pad", *"abcdef")
     sha256: ClassVar[str] = "5068df1486b3adaeea9a43129cdf6bfeefb943ceee281c588ca19d0efe0c7bcf"
 
 
