@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from suite.errors import UserError
@@ -113,42 +114,10 @@ class HuggingFace(Outside):
         """
         source = self.source()
         assert source is not None, "no task is supported without"
-        with _quiet():
-            from transformers import AutoConfig, AutoModel
-
-            try:
-                config = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
-                for name, value in config.to_dict().items():
-                    if "dropout" in name and isinstance(value, float):
-                        setattr(config, name, 0.0)
-                how: dict[str, Any] = {"attn_implementation": "sdpa", "dtype": torch.float32}
-                is_meta = torch.empty(0).device.type == "meta"
-                if is_meta or not self.pretrained:
-                    encoder: Any = AutoModel.from_config(config, **how)
-                else:
-                    encoder, found = AutoModel.from_pretrained(
-                        source,
-                        config=config,
-                        use_safetensors=True,
-                        local_files_only=True,
-                        output_loading_info=True,
-                        **how,
-                    )
-                    # The pooling layer belongs to the pretraining, is often left out of a folder, and is dropped here.
-                    lacks = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
-                    lacks += [str(item) for item in found["mismatched_keys"]]
-                    if lacks:
-                        raise UserError(
-                            f"The weights in {str(source)!r} must be those of the model in its config.json, but lack "
-                            f"{lacks[0]!r}, or have it in another shape. Bring the whole folder."
-                        )
-            except (OSError, ValueError, KeyError, RuntimeError) as error:
-                first = str(error).strip().splitlines()[0]
-                raise UserError(f"{str(source)!r} must hold an encoder of transformers, but: {first}") from error
-        if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None
-        built: nn.Module = encoder.train()
-        return built
+        is_meta = torch.empty(0).device.type == "meta"
+        if is_meta and self.pretrained:
+            _check_weights(source, self.weights_sha256)
+        return _build(source, loads=self.pretrained and not is_meta)
 
     def _tokenizer(self) -> Any:
         source = self.source()
@@ -191,6 +160,47 @@ class HuggingFaceLearner(SupervisedLearner):
 
 
 @functools.lru_cache(maxsize=4)
+def _check_weights(source: Path, _digest: str) -> None:
+    """Load the weights once, so that damaged ones, or those of another model, are found before a run begins."""
+    with torch.device("cpu"):
+        _build(source, loads=True)
+
+
+def _build(source: Path, *, loads: bool) -> nn.Module:
+    """Return the encoder without its own dropout and pooling, ready to be trained."""
+    with _quiet():
+        from transformers import AutoConfig, AutoModel
+
+        try:
+            config = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+            for name, value in config.to_dict().items():
+                if "dropout" in name and isinstance(value, float):
+                    setattr(config, name, 0.0)
+            how: dict[str, Any] = {"attn_implementation": "sdpa", "dtype": torch.float32}
+            lacks: list[str] = []
+            if loads:
+                how |= {"local_files_only": True, "use_safetensors": True, "ignore_mismatched_sizes": True}
+                encoder, found = AutoModel.from_pretrained(source, config=config, output_loading_info=True, **how)
+                # The pooling layer belongs to the pretraining, is often left out of a folder, and is dropped here.
+                lacks = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
+                lacks += sorted(str(name) for name, *_ in found["mismatched_keys"])
+            else:
+                encoder = AutoModel.from_config(config, **how)
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"{str(source)!r} must hold an encoder of transformers, but: {first}") from error
+    if lacks:
+        raise UserError(
+            f"The weights in {str(source)!r} must be those of the model in its config.json, but lack {lacks[0]!r}, or "
+            "have it in another shape. Bring the whole folder."
+        )
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    built: nn.Module = encoder.train()
+    return built
+
+
+@functools.lru_cache(maxsize=4)
 def _read_tokenizer(path: Path, _digest: str) -> Any:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads that a forked worker would not have
     from tokenizers import Tokenizer
@@ -222,7 +232,7 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def write_small_encoder(folder: Path) -> None:
+def write_small_encoder(folder: Path, *, most_pieces: int = 40) -> None:
     """Write a BERT of two layers with random weights and a tokenizer whose pieces are single letters."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel
@@ -237,7 +247,7 @@ def write_small_encoder(folder: Path) -> None:
         intermediate_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,
-        max_position_embeddings=40,
+        max_position_embeddings=most_pieces,
         pad_token_id=0,
     )
     with torch.random.fork_rng([]), _quiet():

@@ -1,12 +1,15 @@
 """Image models of the library timm, such as ResNets, ConvNeXts and vision transformers."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,13 +26,12 @@ class Timm(Outside):
     """An image model of the library timm with an affine output, its weights drawn from the seed or from a folder.
 
     The first layer takes the task's channels: where a folder's weights have others, the library sums or repeats them.
-    Models that are made for one size of image are built for the task's.
-
-    Models that halve an image five times see nothing in one of 28 pixels: `image_size` makes it larger first.
+    Models that are made for one size of image are built for the task's. Those that halve an image five times see
+    next to nothing in one of 28 pixels: `image_size` makes it larger first.
 
     Reference: Wightman, 2019, github.com/huggingface/pytorch-image-models (doi 10.5281/zenodo.4414861).
-    Differs from the paper: images are normalised by the task's own mean and deviation, not by those of ImageNet, and are
-    as large as the task's unless `image_size` says otherwise; the library's own drop rates are 0, for the regulariser
+    Differs from the paper: images are normalised by the task's own mean and deviation, not by those of ImageNet;
+    their size is the task's unless `image_size` says otherwise; the library's own drop rates are 0, as the regulariser
     acts before the output layer.
     """
 
@@ -79,34 +81,17 @@ class Timm(Outside):
         """Return the model without its classifier, with the folder's weights unless only shapes are asked for.
 
         Raises:
-            UserError: There is no such model, or it cannot take the task's images.
+            UserError: There is no such model, it cannot take the task's images, or the folder's weights are of another.
         """
-        import timm
-
-        if not timm.is_model(self.model):
-            raise UserError(
-                f"Unknown timm model {self.model!r}.{did_you_mean(self.model, timm.list_models())} "
-                "`timm.list_models()` names all."
-            )
-        how: dict[str, Any] = {"num_classes": 0, "in_chans": card.input_shape[0]}
-        source, is_meta = self.source(), torch.empty(0).device.type == "meta"
-        if source is not None and not is_meta:
-            how |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(_only_file(source)), "hf_hub_id": None}}
-        shape = self.seen_shape(card)
-        sized = {"img_size": shape[1:]}
-        try:
-            try:
-                model = timm.create_model(self.model, **how, **sized)
-            except TypeError:  # most models take images of any size, and no such argument
-                model = timm.create_model(self.model, **how)
-            if is_meta:
-                model.eval()(torch.zeros((1, *shape)))
-        except (RuntimeError, AssertionError, ValueError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(
-                f"The timm model {self.model!r} must take images of shape {shape}, but: {first}. "
-                "Take another model, or other images by family.image_size."
-            ) from error
+        shape, source = self.seen_shape(card), self.source()
+        weights = None if source is None else _only_file(source)
+        if torch.empty(0).device.type != "meta":
+            return _build(self.model, shape, weights)
+        if weights is not None:
+            _check_weights(self.model, shape, weights, self.weights_sha256)
+        model = _build(self.model, shape, None)
+        with _refusing(self.model, shape):
+            model.eval()(torch.zeros((1, *shape)))
         return model.train()
 
     @classmethod
@@ -133,6 +118,45 @@ class TimmLearner(SupervisedLearner):
         features: Tensor = self.model(inputs)
         outputs: Tensor = self.output(self.output_dropout(features))
         return outputs
+
+
+@functools.lru_cache(maxsize=4)
+def _check_weights(name: str, shape: tuple[int, ...], weights: Path, _digest: str) -> None:
+    """Load the weights once, so that damaged ones, or those of another model, are found before a run begins."""
+    with torch.device("cpu"):
+        _build(name, shape, weights)
+
+
+def _build(name: str, shape: tuple[int, ...], weights: Path | None) -> Any:
+    """Return a model for images of ``shape`` up to its pooled features, with the weights of a file if any."""
+    import timm
+
+    if not timm.is_model(name):
+        raise UserError(
+            f"Unknown timm model {name!r}.{did_you_mean(name, timm.list_models())} `timm.list_models()` names all."
+        )
+    how: dict[str, Any] = {"num_classes": 0, "in_chans": shape[0]}
+    if weights is not None:
+        how |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights), "hf_hub_id": None}}
+    with _refusing(name, shape):
+        try:
+            model = timm.create_model(name, **how, img_size=shape[1:])
+        except TypeError:  # most models take images of any size, and no such argument
+            model = timm.create_model(name, **how)
+    return model.train()
+
+
+@contextlib.contextmanager
+def _refusing(name: str, shape: tuple[int, ...]) -> Iterator[None]:
+    """Turn what the library says of a model that does not go with its images or weights into the user's terms."""
+    try:
+        yield
+    except (RuntimeError, AssertionError, ValueError, KeyError, SafetensorError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"The timm model {name!r} must go with images of shape {shape} and with its weights, but: {first}. Take "
+            "another model, other weights, or other images by family.image_size."
+        ) from error
 
 
 def _only_file(source: Path) -> Path:

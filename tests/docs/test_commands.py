@@ -14,6 +14,7 @@ from suite.compressor import COMPRESSORS
 from suite.engine.devices import Execution
 from suite.errors import UserError, unknown_name
 from suite.explainer import EXPLAINERS
+from suite.families.huggingface import HuggingFace
 from suite.family import FAMILIES
 from suite.format import FORMATS
 from suite.plugins import registries
@@ -123,9 +124,16 @@ def check_space(verb: str, arguments: Namespace, settings: list[str]) -> None:
     build_sweep(arguments, pair, *split_settings(settings), is_only=True)
 
 
+ENCODER = "models/MiniLM"
+"""The folder of an encoder that pages speak of; a small one is written there."""
+
+
 @pytest.mark.usefixtures("registered_examples")
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page.read_text())], ids=name_of)
 def test_every_command_of_a_page_is_taken(page: Path) -> None:
+    if ENCODER in page.read_text():
+        Path(ENCODER).mkdir(parents=True)
+        HuggingFace.test_settings(Path(ENCODER))
     for words in commands(page.read_text()):
         try:
             check(words)
