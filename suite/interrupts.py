@@ -11,6 +11,10 @@ from typing import Self
 
 STDERR = 2
 """The process's own, whatever sys.stderr stands for at the moment; a handler may write to nothing that has a buffer."""
+STOP_SECONDS = 9.0
+"""A clean end comes within this time of the first signal, however many parts share it."""
+GRACE_SECONDS = 7.0
+"""Of that, what workers have to reach a block edge; what they leave is for MLflow and Optuna's database."""
 REPEAT_SECONDS = 1.0
 """A second signal within this time is an echo of the first."""
 
@@ -38,6 +42,12 @@ class Interrupts:
     def should_stop(self) -> bool:
         """Return whether a signal has come."""
         return self.received is not None
+
+    def seconds_left(self) -> float | None:
+        """Return how long a clean end may still take, from 0 on; None without a signal: as long as it needs."""
+        if self.received is None:
+            return None
+        return max(0.0, self._first + STOP_SECONDS - time.monotonic())
 
     def exit_code(self) -> int:
         """Return 130 after SIGINT, 143 after SIGTERM, 0 without either."""

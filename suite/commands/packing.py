@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.console import PLAIN_EVERY_SECONDS, complain, describe, say
 from suite.errors import UserError, shown
-from suite.interrupts import Interrupts
+from suite.interrupts import GRACE_SECONDS, Interrupts
 from suite.runs.folder import RunFolder, Store
 from suite.runs.mirror import Mirror, MirrorError
 from suite.runs.prepare import Prepared
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 WORK = "suite.search.work:work"
 ATTEMPTS = 3
 """Times a run is begun when its worker dies."""
-GRACE_SECONDS = 8.0
-"""How long workers have to reach a block edge after a signal."""
 PACKED_FROM_STEPS = 10_000
 """Optimiser steps, all runs together, from which workers pay under ``auto``: to start them takes 5 s of imports."""
 
@@ -82,7 +80,8 @@ def run_packed(
         0, or 1 when a run did not complete, or 130 or 143 after a signal.
     """
     watch = _Watch(prepared, store)
-    mirror = _MirrorThread(Mirror(store, tracking_uri))
+    interrupts = Interrupts()
+    mirror = _MirrorThread(Mirror(store, tracking_uri), interrupts.seconds_left)
     ended: dict[str, str] = {}
 
     def on_end(key: str, status: str, message: str) -> None:
@@ -101,7 +100,7 @@ def run_packed(
             mirror.add(folder)
         else:
             jobs.append(Job(item.run_id, _payload(item, store, force=force, plugins=plugins)))
-    with Interrupts() as interrupts, mirror, watch:
+    with interrupts, mirror, watch:
         try:
             with make() as executor:
                 is_done = Controller(
@@ -147,10 +146,15 @@ def _count(workers: str) -> int:
 
 
 class _MirrorThread:
-    """Mirrors folders while the workers go on; a server that is down is said once, and `boltbench resume` mends it."""
+    """Mirrors folders while the workers go on; a server that is down is said once, and `boltbench resume` mends it.
 
-    def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
+    Args:
+        mirror: MLflow.
+        seconds_left: Asked at the end: how long what is left may take; None is as long as it needs.
+    """
+
+    def __init__(self, mirror: Mirror, seconds_left: Callable[[], float | None]) -> None:
+        self._mirror, self._seconds_left = mirror, seconds_left
         self._folders: queue.SimpleQueue[RunFolder | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="mirror", daemon=True)
 
@@ -159,7 +163,9 @@ class _MirrorThread:
 
     def __exit__(self, *_exception: object) -> None:
         self._folders.put(None)
-        self._thread.join()
+        self._thread.join(self._seconds_left())
+        if self._thread.is_alive():
+            complain("boltbench: MLflow does not have every run yet; `boltbench resume` brings what is missing.")
 
     def add(self, folder: RunFolder) -> None:
         """Mirror a run that has ended."""

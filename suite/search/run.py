@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from suite.errors import UserError
-from suite.interrupts import Interrupts
+from suite.interrupts import GRACE_SECONDS, Interrupts
 from suite.locks import Lock, LockHeldError
 from suite.runs.folder import LOCK, Store
 from suite.runs.mirror import Mirror
@@ -24,11 +24,6 @@ from sweeps.records import StudyError, Trial
 from sweeps.search import Search, UnwritableError
 from sweeps.storage import StorageError, default_url, open_storage
 from sweeps.study import Study
-
-GRACE_SECONDS = 8.0
-"""How long workers have to reach a block edge after a signal."""
-FLUSH_SECONDS = 5.0
-"""How long the indices are waited for after a signal."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -192,7 +187,7 @@ def run_sweeps(
         if not is_done:
             for stage in stages:
                 tracking.study_ended(stage.sweep.name)
-        tracking.close(None if is_done else FLUSH_SECONDS)
+        tracking.close(None if is_done else interrupts.seconds_left())
     return results, 0 if is_done else interrupts.exit_code()
 
 

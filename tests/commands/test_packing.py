@@ -1,9 +1,13 @@
 import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from suite.commands.packing import PACKED_FROM_STEPS
+from suite.commands.packing import PACKED_FROM_STEPS, _MirrorThread
+from suite.interrupts import GRACE_SECONDS, STOP_SECONDS, Interrupts
+from suite.runs.folder import RunFolder
 from tests.chaos.zygote import Zygote
 from tests.commands.front import Front, make_front, snapshot
 
@@ -90,3 +94,36 @@ def test_a_signal_ends_runs_side_by_side_and_resume_finishes_them(
         assert zygote.run("resume", "--root", front.root).code == 0
         assert zygote.run(*order, "--workers", 1, "--root", alone.root).code == 0
     assert digests(front) == digests(alone)
+
+
+def test_a_stop_has_one_budget_of_time_for_workers_and_indices_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("suite.interrupts.time.monotonic", lambda: now)
+    with Interrupts() as interrupts:
+        assert interrupts.seconds_left() is None
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts.seconds_left() == STOP_SECONDS
+        now += GRACE_SECONDS
+        assert interrupts.seconds_left() == pytest.approx(STOP_SECONDS - GRACE_SECONDS)
+        now += 60.0
+        assert interrupts.seconds_left() == 0.0
+
+
+def test_after_a_signal_a_plan_waits_for_mlflow_no_longer_than_it_may(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    can_go_on = threading.Event()
+
+    class Stuck:
+        def sync(self, _folder: RunFolder) -> None:
+            can_go_on.wait()
+
+    stuck: Any = Stuck()
+    with _MirrorThread(stuck, lambda: 60.0):
+        pass
+    assert capsys.readouterr().err == "", "nothing was left to be written"
+    mirror = _MirrorThread(stuck, lambda: 0.05)
+    with mirror:
+        mirror.add(RunFolder(tmp_path / "run"))
+    assert "`boltbench resume` brings what is missing" in capsys.readouterr().err
+    can_go_on.set()
