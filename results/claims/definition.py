@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
@@ -105,6 +107,22 @@ class Claim:
         """The settings that make the other setup, where two of ours are compared."""
         reference = self.comparison.reference
         return reference if isinstance(reference, Mapping) else None
+
+    def digest(self) -> str:
+        """Return the sha256 of what a verdict rests on: the setups, the seeds, the number and the comparison.
+
+        Words, estimates of cost, and where the source stands leave it as it is.
+        """
+        reference = self.comparison.reference
+        parts = {
+            "published": None if self.published is None else dataclasses.asdict(self.published),
+            "setup": self.setup,
+            "pretraining": self.pretraining,
+            "seeds": self.seeds,
+            "metric": self.metric,
+            "comparison": [self.comparison.kind, reference, self.comparison.margin, self.comparison.is_relative],
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def parse_claims(content: object, where: str) -> list[Claim]:

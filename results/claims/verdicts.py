@@ -69,6 +69,7 @@ def assess(
     return {
         "schema": SCHEMA,
         "claim": claim.name,
+        "claim_sha256": claim.digest(),
         "verdict": verdict,
         "metric": claim.metric,
         "reference": centre,

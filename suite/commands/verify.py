@@ -4,6 +4,7 @@
   boltbench verify mnist1d-cnn           # one claim (`boltbench list claims` names them)
   boltbench verify my-claims.yaml        # claims of your own
   boltbench verify --no-runs --output verdicts.md
+  boltbench verify --no-runs --publish results/published
 
 The runs are those of `boltbench run`: done already is not made again, and what was cut off goes on. A claim that needs
 a GPU where there is none, or more than an hour of a core, is skipped by name; --all runs it too. docs/claims.md says
@@ -43,6 +44,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seeds", help="seeds, such as 0-4 or 0,3,7 (default: those of each claim)")
     parser.add_argument("--no-runs", action="store_true", help="judge by the runs that are there, and make none")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table of all claims there, as Markdown")
+    parser.add_argument(
+        "--publish",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the verdicts in FOLDER too, with their table as README.md",
+    )
     parser.add_argument("--tracking-uri", help="another MLflow store (default: the one beside the runs)")
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a file that claims need")
 
@@ -59,6 +66,8 @@ def main(arguments: Namespace, rest: list[str]) -> int:
     store = open_store(arguments)
     store.check_writable()
     load_plugins(arguments.plugin)
+    if arguments.publish is not None and not arguments.publish.is_dir():
+        raise UserError(f"--publish must be a folder, but there is none at {str(arguments.publish)!r}.")
     if arguments.output is not None and not arguments.output.parent.is_dir():
         raise UserError(f"--output must lie in a folder, but there is none at {str(arguments.output.parent)!r}.")
     execution = Execution.from_mapping(parse_flags(rest, {"execution": Execution}).get("execution", {}))
@@ -71,6 +80,7 @@ def main(arguments: Namespace, rest: list[str]) -> int:
         code = _verify(work, store, arguments)
         if code not in (130, 143):
             _write_table(chosen, store, arguments)
+            _publish(chosen, store, arguments)
     except ResultsError as error:
         raise UserError(str(error)) from error
     return code
@@ -208,6 +218,30 @@ def _write_table(chosen: Mapping[str, Claim], store: Store, arguments: Namespace
             f"--output must be a file that can be written, but {str(arguments.output)!r}: {error.strerror}."
         ) from error
     say(f"wrote {arguments.output}")
+
+
+def _publish(chosen: Mapping[str, Claim], store: Store, arguments: Namespace) -> None:
+    """Keep the verdicts of the chosen claims with those that were published before, and write the table of them all."""
+    from results.claims.markdown import to_markdown
+    from results.claims.verdicts import FOLDER, read_verdicts, to_json
+    from suite.atomic import write_text
+    from suite.claims import published_claims
+
+    if arguments.publish is None:
+        return
+    folder, claims = arguments.publish / FOLDER, published_claims()
+    try:
+        folder.mkdir(exist_ok=True)
+        for name, verdict in read_verdicts(store.root / FOLDER).items():
+            if name in chosen and name in claims and verdict.get("claim_sha256") == claims[name].digest():
+                write_text(folder / f"{name}.json", to_json(verdict))
+        page = to_markdown(list(claims.values()), read_verdicts(folder))
+        write_text(arguments.publish / "README.md", page)
+    except OSError as error:
+        raise UserError(
+            f"--publish must be a folder that can be written to, but {str(arguments.publish)!r}: {error.strerror}."
+        ) from error
+    say(f"wrote {arguments.publish / 'README.md'}")
 
 
 def _check_seeds(seeds: str | None) -> None:

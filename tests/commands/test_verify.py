@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from suite.claims import FOLDER, published_claims
+from results.claims.markdown import to_markdown
+from results.claims.verdicts import read_verdicts, to_json
+from suite.claims import FOLDER, published_claims, read_claims
 from tests.commands.front import Front, read_json, snapshot
 
 CLAIM: dict[str, Any] = {
@@ -150,6 +152,31 @@ def test_the_table_holds_every_claim_and_is_byte_stable(front: Front, tmp_path: 
     assert "| tiny-linear | 90 % (1) | above floor = 10.00 % |" in text
 
 
+def test_published_verdicts_stay_when_others_come_and_those_on_another_claim_are_left_out(
+    front: Front, tmp_path: Path
+) -> None:
+    published = published_claims()
+    there, missing, changed = [name for name, claim in published.items() if claim.other_setup is None][:3]
+    place = tmp_path / "published"
+    (place / "verdicts").mkdir(parents=True)
+    (front.root / "verdicts").mkdir(parents=True)
+    path = claims_file(tmp_path / "tiny.yaml")
+    assert front("verify", path, *CPU, "--seeds", "0-1").code == 0
+    measured = read_json(front.root / "verdicts" / "tiny-linear.json")
+    assert measured["claim_sha256"] == read_claims(path)[0].digest()
+
+    def verdict(name: str, digest: str) -> str:
+        return to_json({**measured, "claim": name, "claim_sha256": digest})
+
+    (place / "verdicts" / f"{there}.json").write_text(verdict(there, published[there].digest()))
+    (front.root / "verdicts" / f"{missing}.json").write_text(verdict(missing, published[missing].digest()))
+    (front.root / "verdicts" / f"{changed}.json").write_text(verdict(changed, "0" * 64))
+    outcome = front("verify", "--no-runs", "--publish", place)
+    assert outcome.code == 0, outcome.text
+    assert sorted(item.stem for item in (place / "verdicts").glob("*")) == sorted([there, missing])
+    assert (place / "README.md").read_text() == to_markdown(list(published.values()), read_verdicts(place / "verdicts"))
+
+
 def test_a_run_that_breaks_keeps_the_claim_open_and_ends_with_1(front: Front, tmp_path: Path) -> None:
     setup = {**CLAIM["setup"], "optimization": {"optimizer": "sgd", "lr": 1e38}}
     outcome = front("verify", claims_file(tmp_path / "broken.yaml", setup=setup), *CPU, "--seeds", "0-1")
@@ -166,6 +193,7 @@ def test_a_run_that_breaks_keeps_the_claim_open_and_ends_with_1(front: Front, tm
         (["none.yaml"], "There is no file of claims 'none.yaml'."),
         (["mnist1d-cnn", "--seeds", "4-0"], "--seeds: `first <= last` must hold"),
         (["mnist1d-cnn", "--output", "none/table.md"], "--output must lie in a folder"),
+        (["mnist1d-cnn", "--publish", "none"], "--publish must be a folder"),
         (["mnist1d-cnn", "--family.width", "3"], "Unknown argument '--family.width'"),
     ],
 )

@@ -3,9 +3,13 @@
 import pytest
 
 from results.claims.definition import Claim
+from results.claims.markdown import to_markdown
+from results.claims.verdicts import FOLDER as VERDICTS_FOLDER
+from results.claims.verdicts import read_verdicts
 from suite.claims import FOLDER, published_claims, read_claims, resolve
 
 CLAIMS = published_claims()
+VERDICTS = read_verdicts(FOLDER / VERDICTS_FOLDER)
 OWN_SCORES = {"vae": {"elbo"}}
 """Family -> the scores that its learners give beside the task's metrics."""
 
@@ -40,3 +44,13 @@ def test_file_holds_claims_of_one_source(path: object) -> None:
     claims = read_claims(path)
     assert len({claim.source for claim in claims}) == 1
     assert {claim.name for claim in claims} <= set(CLAIMS)
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_a_published_verdict_is_on_the_claim_as_it_stands(name: str) -> None:
+    assert name in CLAIMS, "the claim is gone: remove its verdict"
+    assert VERDICTS[name]["claim_sha256"] == CLAIMS[name].digest(), "the claim has changed: measure it anew"
+
+
+def test_the_published_table_is_made_from_the_published_verdicts() -> None:
+    assert (FOLDER / "README.md").read_text() == to_markdown(list(CLAIMS.values()), VERDICTS)
