@@ -23,7 +23,7 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
 TRAIN_ONLY: tuple[SplitName, ...] = ("train",)
 
 
-Augmentation = Literal["shift", "flip", "cutout"]
+Augmentation = Literal["shift", "roll", "flip", "level", "slope", "cutout"]
 Objective = Literal["cross-entropy", "squared-error", "generation"]
 
 

@@ -64,7 +64,7 @@ class Mnist1d(Task):
             floor=0.1,
             floor_reason="chance: the classes are drawn with equal frequency",
             class_names=tuple("0123456789"),
-            augmentations=frozenset({"shift"}),
+            augmentations=frozenset({"roll", "level", "slope"}),  # the recipe rolls, tilts and adds correlated noise
         )
 
     def load(self, splits: Collection[SplitName] = SPLIT_NAMES) -> Splits:

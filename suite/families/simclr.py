@@ -1,7 +1,7 @@
 """SimCLR: convolutions that learn without labels to tell two views of one example from views of others."""
 
 import dataclasses
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Shaped
@@ -10,12 +10,11 @@ from torch.nn import functional
 
 from suite.batch import Batch
 from suite.families.cnn import CNN, CNNLearner
-from suite.fields import Bounds, FloatDistribution, IntDistribution
-from suite.regularization.augmentation import cut_out, flip, shift
+from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution
+from suite.regularization.augmentation import CHANGES
 from suite.task import Augmentation, Card, Objective
 
-CHANGES = {"shift": shift, "flip": flip, "cutout": cut_out}
-"""Changes of an input by the name under which a card allows them."""
+NegativesName = Literal["all", "second-views"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,9 @@ class SimCLR(CNN):
     projection_size: Annotated[int, Bounds(low=1), IntDistribution(16, 128, log=True)] = 64
     """Values that the views are compared by, after a hidden layer as wide as the features."""
     view_strength: Annotated[float, Bounds(0, 1, open_low=True), FloatDistribution(0.2, 1.0)] = 1.0
-    """Strength of the changes, as that of augmentation: at 1 shifts of up to a quarter of each size."""
+    """Strength of the changes, as that of augmentation: at 1 shifts and rolls of up to a quarter of the size."""
+    negatives: Annotated[NegativesName, CategoricalDistribution(("all", "second-views"))] = "all"
+    """What a view's twin is told from: all other views, as in the paper, or the second views alone, half as many."""
 
     def supports(self, card: Card) -> str | None:
         """Return why the task does not fit: tokens, several answers, or no change that keeps the answer."""
@@ -73,6 +74,7 @@ class SimCLRLearner(CNNLearner):
         del self.output  # so that no classifier begins with the weights of the probe
         self.projection = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, settings.projection_size))
         self.probe = nn.Linear(width, card.num_outputs)
+        self.contrast = contrast if settings.negatives == "all" else contrast_second_views
         self.changes: list[Augmentation] = [name for name in CHANGES if name in card.augmentations]
         self.register_buffer("temperature", torch.tensor(settings.temperature), persistent=False)
         self.register_buffer("view_strength", torch.tensor(settings.view_strength), persistent=False)
@@ -93,7 +95,8 @@ class SimCLRLearner(CNNLearner):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the contrastive loss, which the encoder learns by, and the probe's own."""
         both = torch.cat([self.view(batch.inputs), self.view(batch.inputs)])
-        contrastive = contrast(self.projection(self.features(both)), self.temperature)
+        projected = self.projection(self.features(both))
+        contrastive = self.contrast(projected, self.temperature)
         probe = super().losses(batch)["total"]
         return {"total": contrastive + probe, "contrastive": contrastive, "probe": probe}
 
@@ -110,3 +113,17 @@ def contrast(projected: Float[Tensor, "views values"], temperature: Float[Tensor
     itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
     twins = torch.arange(len(unit), device=unit.device).roll(len(unit) // 2)
     return functional.cross_entropy(likeness.masked_fill(itself, -torch.inf), twins)
+
+
+def contrast_second_views(
+    projected: Float[Tensor, "views values"], temperature: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of finding each first view's twin among the second views, by their cosines.
+
+    Args:
+        projected: Views of the examples in their order, then second views of them.
+        temperature: What the cosines are divided by.
+    """
+    first, second = functional.normalize(projected.float(), dim=1).chunk(2)
+    likeness = first @ second.T / temperature
+    return functional.cross_entropy(likeness, torch.arange(len(first), device=likeness.device))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Annotated, ClassVar
 
 import torch
@@ -12,16 +13,22 @@ from suite.errors import UserError
 from suite.fields import Bounds, FloatDistribution
 from suite.learner import Learner
 from suite.regularizer import Regularizer
+from suite.task import Augmentation as AugmentationName
 
 LARGEST_SHIFT = 0.25
 """Shift at strength 1, as a share of each size."""
+LEVEL_STD = 0.3
+"""Standard deviation of the mean of a signal at strength 1; this figure and the next are those of MNIST-1D, whose
+values have mean 0 and deviation 1, as its notebook on self-supervised learning has them (greydanus/mnist1d)."""
+RISE_STD = 1.6
+"""The same of how far a signal rises from end to end: 0.04 on each of 40 steps there."""
 LARGEST_CUTOUT = 0.75
 """Side of the cut-out square at strength 1, as a share of each size."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augmentation(Regularizer):
-    """Shift, flip and cut out, each where the task's card allows it, drawn anew for each example and step.
+    """Shift, roll, flip, level, tilt and cut out, each where the task's card allows it, anew for each example and step.
 
     Shifted-in and cut-out places are filled with 0, the mean of the normalised inputs.
 
@@ -31,7 +38,7 @@ class Augmentation(Regularizer):
     name: ClassVar[str] = "augmentation"
 
     augmentation: Annotated[float, Bounds(0, 1), FloatDistribution(0.0, 1.0)] = 0.0
-    """Strength: shifts up to a quarter and cutout squares up to three quarters of the size at 1; 0 is off."""
+    """Strength: at 1 shifts and rolls by up to a quarter of the size, and cutout squares up to three; 0 is off."""
 
     def attach(self, learner: Learner) -> None:
         """Add the transforms that the card allows; a task that allows none cannot be augmented."""
@@ -42,13 +49,12 @@ class Augmentation(Regularizer):
                 f"{learner.card.name!r} names none. Leave regularization.augmentation at its default."
             )
         learner.register_buffer("augmentation", torch.tensor(self.augmentation), persistent=False)
-        for name, transform in (("shift", shift), ("flip", flip), ("cutout", cut_out)):
+        for name, transform in CHANGES.items():
             if name in allowed:
                 learner.transforms.append(functools.partial(_apply, learner, transform))
 
 
-def _apply(learner: Learner, transform: object, batch: Batch) -> Batch:
-    assert callable(transform)
+def _apply(learner: Learner, transform: Callable[[Tensor, Tensor], Tensor], batch: Batch) -> Batch:
     return batch._replace(inputs=transform(batch.inputs, learner.get_buffer("augmentation")))
 
 
@@ -65,6 +71,39 @@ def shift(inputs: Tensor, strength: Tensor) -> Tensor:
         index = sources.clamp(0, size - 1).reshape(shape).expand_as(inputs)
         inputs = inputs.gather(axis, index) * inside
     return inputs
+
+
+def roll(inputs: Tensor, strength: Tensor) -> Tensor:
+    """Move what is about the line of each signal on by whole places; what leaves at the end comes in at the beginning.
+
+    (batch, channels, length).
+    """
+    size = inputs.shape[2]
+    moves = (torch.rand(len(inputs), device=inputs.device) * strength * LARGEST_SHIFT * size).floor().long()
+    sources = (torch.arange(size, device=inputs.device) - moves[:, None]) % size
+    means, slopes, steps = _line(inputs)
+    line = means + slopes * steps
+    return (inputs - line).gather(2, sources[:, None].expand_as(inputs)) + line
+
+
+def level(inputs: Tensor, strength: Tensor) -> Tensor:
+    """Give each channel of a signal a mean of its own in place of the one it has; (batch, channels, length)."""
+    means, _, _ = _line(inputs)
+    return inputs + torch.randn_like(means) * strength * LEVEL_STD - means
+
+
+def tilt(inputs: Tensor, strength: Tensor) -> Tensor:
+    """Give each channel of a signal a slope of its own in place of the one it has; (batch, channels, length)."""
+    _, slopes, steps = _line(inputs)
+    return inputs + (torch.randn_like(slopes) * strength * RISE_STD / inputs.shape[2] - slopes) * steps
+
+
+def _line(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and slope of the line through each channel, (batch, channels, 1), and the steps from its middle."""
+    size = inputs.shape[2]
+    steps = torch.arange(size, device=inputs.device, dtype=inputs.dtype) - (size - 1) / 2
+    slopes = (inputs * steps).sum(dim=2, keepdim=True) / steps.square().sum()
+    return inputs.mean(dim=2, keepdim=True), slopes, steps
 
 
 def flip(inputs: Tensor, _strength: Tensor) -> Tensor:
@@ -85,3 +124,14 @@ def cut_out(inputs: Tensor, strength: Tensor) -> Tensor:
         shape[0], shape[axis] = len(inputs), size
         inside = inside & near.reshape(shape)
     return inputs.masked_fill(inside, 0)
+
+
+CHANGES: dict[AugmentationName, Callable[[Tensor, Tensor], Tensor]] = {
+    "shift": shift,
+    "roll": roll,
+    "flip": flip,
+    "level": level,
+    "slope": tilt,
+    "cutout": cut_out,
+}
+"""Each change of inputs under a strength, by the name under which a card allows it, in the order in which they act."""

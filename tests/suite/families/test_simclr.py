@@ -10,7 +10,7 @@ import torch
 
 from suite.batch import Batch
 from suite.families.cnn import CNN
-from suite.families.simclr import SimCLR, SimCLRLearner, contrast
+from suite.families.simclr import SimCLR, SimCLRLearner, contrast, contrast_second_views
 from suite.family import FAMILIES
 from suite.task import TASKS, Task
 
@@ -39,6 +39,29 @@ def test_views_that_agree_with_their_twins_alone_have_the_smallest_loss() -> Non
     apart = torch.eye(4).repeat(2, 1)
     mixed = torch.cat([torch.eye(4), torch.eye(4).roll(1, dims=0)])
     assert contrast(apart, torch.tensor(0.1)) < 0.01 < 1 < contrast(mixed, torch.tensor(0.1))
+
+
+def test_told_from_second_views_alone_a_twin_has_half_as_many_others() -> None:
+    torch.manual_seed(1)
+    projected, temperature, size = torch.randn(10, 6), 0.3, 5
+    unit = projected / projected.norm(dim=1, keepdim=True)
+    total = 0.0
+    for view in range(size):
+        likeness = [math.exp(float(unit[view] @ unit[size + other]) / temperature) for other in range(size)]
+        total -= math.log(likeness[view] / sum(likeness))
+    found = contrast_second_views(projected, torch.tensor(temperature))
+    assert float(found) == pytest.approx(total / size, rel=1e-5)
+
+
+def test_the_setting_chooses_what_a_twin_is_told_from(toys: dict[str, type[Task]]) -> None:
+    losses = []
+    for negatives in ("all", "second-views"):
+        torch.manual_seed(0)
+        learner = SimCLR(channels=(4, 8), dense=(), negatives=negatives).build(toys["toy-image"]().card())
+        torch.manual_seed(1)
+        batch = Batch(torch.randn(8, 3, 8, 8), torch.arange(8) % 4)
+        losses.append(float(learner.losses(batch)["contrastive"].detach()))
+    assert losses[0] > losses[1] > 0
 
 
 def test_no_gradient_of_the_labels_reaches_the_encoder(learner: SimCLRLearner) -> None:
@@ -112,5 +135,5 @@ def test_tasks_without_changes_that_keep_the_answer_are_refused(task: str, toys:
 def test_all_in_a_plan_does_not_stand_for_families_that_prepare_only(toys: dict[str, type[Task]]) -> None:
     card = toys["toy-image"]().card()
     left_out = {name for name in FAMILIES.names() if not FAMILIES.get(name)().joins_all(card)}
-    assert left_out == {"autoencoder", "simclr"}
+    assert left_out == {"autoencoder", "simclr", "huggingface", "timm"}
     assert FAMILIES.get("autoencoder")().joins_all(toys["toy-reconstruction"]().card())

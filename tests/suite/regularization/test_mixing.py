@@ -1,5 +1,8 @@
 """Regularisers that change training examples: mixtures, patches, noise, shifts."""
 
+from typing import Any, get_args
+
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -13,6 +16,7 @@ from suite.regularization.augmentation import Augmentation
 from suite.regularization.cutmix import CutMix, patch
 from suite.regularization.input_noise import InputNoise
 from suite.regularization.mixup import Mixup
+from suite.task import Augmentation as AugmentationName
 from suite.task import Card
 from tasks.digits import Digits
 
@@ -114,6 +118,38 @@ def test_shift_moves_whole_pictures_and_fills_with_zero() -> None:
     assert len(seen) > 10
 
 
+def line_of(signals: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return slope and middle of the least-squares line of each channel, as numpy fits it."""
+    steps = np.arange(signals.shape[2]) - (signals.shape[2] - 1) / 2
+    return np.polyfit(steps, signals.flatten(0, 1).double().numpy().T, deg=1)
+
+
+def test_roll_moves_what_is_about_the_line_around_and_keeps_the_line() -> None:
+    torch.manual_seed(0)
+    steps = torch.arange(40.0) - 19.5
+    rest = torch.randn(100, 1, 40)
+    slopes, means = (torch.from_numpy(item).float()[:, None, None] for item in line_of(rest))
+    rest = rest - means - slopes * steps
+    rolled = augmentation.roll(rest + 2 + 0.1 * steps, torch.tensor(1.0)) - 2 - 0.1 * steps
+    moves = []
+    for before, after in zip(rest[:, 0], rolled[:, 0], strict=True):
+        found = [move for move in range(40) if torch.allclose(before.roll(move), after, atol=1e-4)]
+        assert len(found) == 1
+        moves += found
+    assert set(moves) == set(range(10)), "up to a quarter of the size, and each of them"
+
+
+@pytest.mark.parametrize(("change", "row", "spread"), [("level", 1, 0.3), ("slope", 0, 0.04)])
+def test_level_and_slope_are_drawn_anew_and_nothing_else_is(change: AugmentationName, row: int, spread: float) -> None:
+    torch.manual_seed(0)
+    before = torch.randn(2000, 1, 40) + 5 + 0.3 * torch.arange(40.0)
+    after = augmentation.CHANGES[change](before, torch.tensor(1.0))
+    lines = line_of(before), line_of(after)
+    assert np.abs(lines[1][row].mean()) < 0.1 * spread
+    assert lines[1][row].std() == pytest.approx(spread, rel=0.1)
+    np.testing.assert_allclose(lines[1][1 - row], lines[0][1 - row], atol=1e-4)
+
+
 def test_flip_mirrors_about_half_of_the_examples() -> None:
     torch.manual_seed(0)
     inputs = torch.rand(200, 1, 4, 4)
@@ -139,6 +175,10 @@ def test_augmentation_takes_only_what_the_card_allows(card: Card) -> None:
     learner = Linear().build(card)
     Augmentation(augmentation=0.5).attach(learner)
     assert len(learner.transforms) == len(card.augmentations) == 2
+
+
+def test_every_change_that_a_card_can_name_is_there() -> None:
+    assert set(augmentation.CHANGES) == set(get_args(AugmentationName))
 
 
 def test_a_task_without_known_symmetries_cannot_be_augmented(card: Card) -> None:
