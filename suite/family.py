@@ -81,6 +81,10 @@ class Family(Settings, ABC):
         """
         return inputs
 
+    def own_weights(self) -> str | None:
+        """Return what weights the family brings itself, as a reader knows them; None where they are drawn."""
+        return None
+
     def seen_card(self, card: Card) -> Card:
         """Return the card of a task whose inputs went through `encode`: learners are built for that one.
 

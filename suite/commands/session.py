@@ -62,7 +62,8 @@ def say_transfers(prepared: Sequence[Prepared]) -> None:
     found: dict[str, list[str]] = {}
     for item in prepared:
         if item.transfer is not None:
-            origin = "the initial weights" if item.spec.origin is None else item.spec.origin.run_id
+            own = item.spec.family.own_weights() or "the initial weights"
+            origin = own if item.spec.origin is None else item.spec.origin.run_id
             found.setdefault("\n  ".join(transfer_lines(item.transfer)), []).append(origin)
     for text, sources in found.items():
         say(f"begins with {', '.join(dict.fromkeys(sources))}\n  {text}")

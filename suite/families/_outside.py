@@ -70,6 +70,11 @@ class Outside(Family):
             changed["weights"] = f"{self.title()}@{self.weights_sha256[:SHOWN_DIGITS]}"
         return changed
 
+    def own_weights(self) -> str | None:
+        """Return the model and its digest, where weights are named."""
+        found: str | None = self.changed().get("weights")
+        return found
+
     def joins_all(self, card: Card) -> bool:
         """Return that plans must name this family: which model is meant is the user's to say."""
         return False

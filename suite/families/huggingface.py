@@ -53,6 +53,10 @@ class HuggingFace(Outside):
     readout: Annotated[ReadoutName, CategoricalDistribution(("mean", "first"))] = "mean"
     """What the answer is read from: the mean over word pieces, or the first, which BERT puts before each text."""
 
+    def own_weights(self) -> str | None:
+        """Return the encoder and its digest, unless its weights are to be drawn from the seed."""
+        return super().own_weights() if self.pretrained else None
+
     @property
     def most_pieces(self) -> int:
         """Word pieces that a text may have."""

@@ -95,6 +95,8 @@ def test_identity_is_what_lies_in_the_folder_and_not_where(folder: Path, made: P
     here, there = HuggingFace(folder=str(folder)), HuggingFace(folder=str(made))
     assert here.changed() == there.changed()
     assert here.changed()["weights"].startswith("bert@")
+    assert here.own_weights() == here.changed()["weights"]
+    assert HuggingFace(folder=str(folder), pretrained=False).own_weights() is None
     edit(folder / "tokenizer.json", version="1.0 ")
     assert HuggingFace(folder=str(folder)).changed() != there.changed()
     with pytest.raises(UserError, match="is another model, or was changed"):
