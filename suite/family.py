@@ -67,6 +67,8 @@ class Family(Settings, ABC):
         """
         return True
 
+    not_searched: ClassVar[tuple[str, ...]] = ()
+    """Fields that no search may choose: those by which a user says what the family is."""
     encoding: ClassVar[str] = ""
     """What `encode` makes of inputs, in words; empty where it leaves them as they are."""
 
@@ -74,7 +76,8 @@ class Family(Settings, ABC):
         """Return the inputs of a split, as stored, in the form in which this family's learners read them.
 
         Called once per split and process, before anything is trained: the place for what no tensor program can do,
-        such as cutting text into word pieces. A function of these settings, the card and the inputs alone.
+        such as cutting text into word pieces. A function of these settings, the card and the inputs alone. The mean and
+        deviation of the task still apply to what comes out, where inputs are real numbers.
 
         Raises:
             UserError: An input cannot be read.

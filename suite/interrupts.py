@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import types
 from typing import Self
@@ -15,6 +16,8 @@ STOP_SECONDS = 9.0
 """A clean end comes within this time of the first signal, however many parts share it."""
 GRACE_SECONDS = 7.0
 """Of that, what workers have to reach a block edge; what they leave is for MLflow and Optuna's database."""
+POLL_SECONDS = 0.1
+"""How soon a signal is noticed by who waits for a thread."""
 REPEAT_SECONDS = 1.0
 """A second signal within this time is an echo of the first."""
 
@@ -48,6 +51,15 @@ class Interrupts:
         if self.received is None:
             return None
         return max(0.0, self._first + STOP_SECONDS - time.monotonic())
+
+    def wait_for(self, thread: threading.Thread) -> bool:
+        """Wait until a thread ends, or, from a signal on, until no time is left; return whether it has ended.
+
+        A signal may come at any time while this waits.
+        """
+        while thread.is_alive() and self.seconds_left() != 0.0:
+            thread.join(min(POLL_SECONDS, self.seconds_left() or POLL_SECONDS))
+        return not thread.is_alive()
 
     def exit_code(self) -> int:
         """Return 130 after SIGINT, 143 after SIGTERM, 0 without either."""

@@ -34,9 +34,10 @@ def refusing_unsound_convolutions(learner: Learner) -> Iterator[None]:
     comparing 636 shapes with fp32). At such a place most of the kernel sees padding alone.
     """
 
-    def check(module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+    def check(module: nn.Module, arguments: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
         assert isinstance(module, nn.Conv1d | nn.Conv2d)
-        sizes = tuple(arguments[0].shape[2:])
+        inputs = arguments[0] if arguments else named["input"]
+        sizes = tuple(inputs.shape[-len(module.stride) :])
         if any(size < stride for size, stride in zip(sizes, module.stride, strict=True)):
             raise UserError(
                 f"optimization.precision='bf16' on a CPU needs inputs of each convolution that are as long as its "
@@ -45,7 +46,7 @@ def refusing_unsound_convolutions(learner: Learner) -> Iterator[None]:
             )
 
     strided = (module for module in learner.modules() if isinstance(module, nn.Conv1d | nn.Conv2d))
-    handles = [module.register_forward_pre_hook(check) for module in strided]
+    handles = [module.register_forward_pre_hook(check, with_kwargs=True) for module in strided]
     try:
         yield
     finally:

@@ -82,6 +82,7 @@ def assess(
         "region": [_or_none(centre + region.low), _or_none(centre + region.high)],
         "p": _or_none(judgement.p),
         "notes": _notes(judgement, ours, reference, region, num_failed, len(every), len(seeds)),
+        "seeds": list(seeds),
         "run_ids": [str(result["run_id"]) for result in every],
         "seconds": round(sum((result.get("cost") or {}).get("seconds", 0.0) for result in every), 1),
         "measured_on": finished[-1][:10],

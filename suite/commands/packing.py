@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from suite.console import PLAIN_EVERY_SECONDS, complain, describe, say
 from suite.errors import UserError, shown
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 WORK = "suite.search.work:work"
+MIRROR_UNFINISHED = "boltbench: MLflow does not have every run yet; `boltbench resume` brings what is missing."
 ATTEMPTS = 3
 """Times a run is begun when its worker dies."""
 PACKED_FROM_STEPS = 10_000
@@ -81,7 +82,7 @@ def run_packed(
     """
     watch = _Watch(prepared, store)
     interrupts = Interrupts()
-    mirror = _MirrorThread(Mirror(store, tracking_uri), interrupts.seconds_left)
+    mirror = _MirrorThread(Mirror(store, tracking_uri), interrupts)
     ended: dict[str, str] = {}
 
     def on_end(key: str, status: str, message: str) -> None:
@@ -150,22 +151,22 @@ class _MirrorThread:
 
     Args:
         mirror: MLflow.
-        seconds_left: Asked at the end: how long what is left may take; None is as long as it needs.
+        interrupts: What limits the time that the end may take.
     """
 
-    def __init__(self, mirror: Mirror, seconds_left: Callable[[], float | None]) -> None:
-        self._mirror, self._seconds_left = mirror, seconds_left
+    def __init__(self, mirror: Mirror, interrupts: Interrupts) -> None:
+        self._mirror, self._interrupts = mirror, interrupts
         self._folders: queue.SimpleQueue[RunFolder | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="mirror", daemon=True)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_exception: object) -> None:
         self._folders.put(None)
-        self._thread.join(self._seconds_left())
-        if self._thread.is_alive():
-            complain("boltbench: MLflow does not have every run yet; `boltbench resume` brings what is missing.")
+        if not self._interrupts.wait_for(self._thread):
+            complain(MIRROR_UNFINISHED)
 
     def add(self, folder: RunFolder) -> None:
         """Mirror a run that has ended."""

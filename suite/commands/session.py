@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from suite.commands.packing import make_executor, run_packed
+from suite.commands.packing import MIRROR_UNFINISHED, make_executor, run_packed
 from suite.console import RunReporter, complain, say, show
 from suite.errors import UserError
 from suite.interrupts import Interrupts
@@ -111,11 +112,22 @@ def _run_in_turn(prepared: list[Prepared], store: Store, *, force: bool, trackin
                 return 1
             reporter.finish(item, result, made=made)
             failed |= result["status"] != "completed"
-            mirror_quietly(mirror, [folder])
+            if interrupts.should_stop():
+                _mirror_in_time(mirror, folder, interrupts)
+            else:
+                mirror_quietly(mirror, [folder])
             if interrupts.should_stop() and (item is not prepared[-1] or result["status"] == "interrupted"):
                 complain("Stopped. `boltbench resume` goes on where it was.")
                 return interrupts.exit_code()
     return int(failed)
+
+
+def _mirror_in_time(mirror: Mirror, folder: RunFolder, interrupts: Interrupts) -> None:
+    """Mirror a run within what is left of the time that a stop may take: MLflow alone may take seconds to import."""
+    thread = threading.Thread(target=mirror_quietly, args=(mirror, [folder]), name="mirror", daemon=True)
+    thread.start()
+    if not interrupts.wait_for(thread):
+        complain(MIRROR_UNFINISHED)
 
 
 def mirror_quietly(mirror: Mirror, folders: list[RunFolder]) -> int:

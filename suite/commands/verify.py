@@ -226,16 +226,29 @@ def _publish(chosen: Mapping[str, Claim], store: Store, arguments: Namespace) ->
     from results.claims.verdicts import FOLDER, read_verdicts, to_json
     from suite.atomic import write_text
     from suite.claims import published_claims
+    from sweeps.plans import parse_seeds
 
     if arguments.publish is None:
         return
     folder, claims = arguments.publish / FOLDER, published_claims()
+
+    def is_of_its_claim(name: str, verdict: Mapping[str, Any]) -> bool:
+        if name not in claims or verdict.get("claim_sha256") != claims[name].digest():
+            return False
+        return list(verdict.get("seeds", ())) == parse_seeds(claims[name].seeds)
+
     try:
         folder.mkdir(exist_ok=True)
         for name, verdict in read_verdicts(store.root / FOLDER).items():
-            if name in chosen and name in claims and verdict.get("claim_sha256") == claims[name].digest():
+            if name in chosen and is_of_its_claim(name, verdict):
                 write_text(folder / f"{name}.json", to_json(verdict))
-        page = to_markdown(list(claims.values()), read_verdicts(folder))
+            elif name in chosen:
+                complain(f"{name}: not published, its verdict is on another form of the claim, or on other seeds.")
+        published = read_verdicts(folder)
+        current = {name: verdict for name, verdict in published.items() if is_of_its_claim(name, verdict)}
+        for name in sorted(set(published) - set(current)):
+            complain(f"{folder / name}.json is left out of the table: the claim has changed since. Measure it anew.")
+        page = to_markdown(list(claims.values()), current)
         write_text(arguments.publish / "README.md", page)
     except OSError as error:
         raise UserError(

@@ -15,9 +15,13 @@ from suite.fields import Place
 from suite.task import Card
 
 CONFIG = "config.json"
-WEIGHTS = "*.safetensors"
+WEIGHTS = "model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 """Forms of weights that execute the code in them when they are read; none is ever opened."""
+ELSEWHERE = ("model.safetensors.index.json", "adapter_config.json")
+"""Files by which a library finds further weights, which the digest would not be taken over."""
+UNTOLD = ("auto_map", "transformers_weights", "quantization_config", "model_args")
+"""Keys of a configuration that name code or weights of other places, or make another model than its name says."""
 SHOWN_DIGITS = 12
 """Of a sha256, in tables and identities: run ids have ten."""
 
@@ -30,11 +34,12 @@ class Outside(Family):
     network call. Nothing that lies there is executed.
     """
 
+    not_searched: ClassVar[tuple[str, ...]] = ("folder", "hub_name", "weights_sha256")
     needed: ClassVar[tuple[str, ...]] = (CONFIG, WEIGHTS)
     """Files that the folder must hold, and that the digest is taken over."""
 
     folder: Annotated[str, Place()] = ""
-    """Folder with the model as `save_pretrained` writes it: config.json and safetensors."""
+    """Folder with the model as `save_pretrained` writes it: config.json and model.safetensors."""
     hub_name: str = ""
     """Name of a model of the Hugging Face hub that was downloaded before, in place of a folder."""
     weights_sha256: str = ""
@@ -85,14 +90,12 @@ class Outside(Family):
         Raises:
             UserError: It is not there, or lacks a file.
         """
-        if self.hub_name:
-            return _cached(self.hub_name, self.extra, self.needed)
-        if not self.folder:
+        if not self.hub_name and not self.folder:
             return None
-        folder = Path(self.folder)
+        folder = _cached(self.hub_name, self.extra, self.needed) if self.hub_name else Path(self.folder)
         if not folder.is_dir():
             raise UserError(f"family.folder must be a folder, but there is none at {self.folder!r}.")
-        missing = [pattern for pattern in self.needed if not any(folder.glob(pattern))]
+        missing = [name for name in self.needed if not (folder / name).is_file()]
         if missing:
             pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
             refused = (
@@ -101,8 +104,14 @@ class Outside(Family):
                 else ""
             )
             raise UserError(
-                f"family.folder={self.folder!r} must hold {', '.join(self.needed)}, but has no "
-                f"{' and no '.join(missing)}.{refused} `save_pretrained` of the library writes such a folder."
+                f"{str(folder)!r} must hold {', '.join(self.needed)}, but has no {' and no '.join(missing)}.{refused} "
+                "`save_pretrained` of the library writes such a folder."
+            )
+        others = [name for name in ELSEWHERE if (folder / name).exists()]
+        if others:
+            raise UserError(
+                f"{str(folder)!r} must hold its weights in {WEIGHTS} alone, but {others[0]!r} names further files. "
+                "Save the whole model in one file."
             )
         return folder
 
@@ -121,10 +130,11 @@ class Outside(Family):
             raise UserError(f"{str(source / CONFIG)!r} must hold a model's configuration, but: {error}") from error
         if not isinstance(found, dict):
             raise UserError(f"{str(source / CONFIG)!r} must hold a mapping, but holds {shown(found)}.")
-        if "auto_map" in found:
+        untold = [name for name in UNTOLD if found.get(name)]
+        if untold:
             raise UserError(
-                f"{str(source / CONFIG)!r} names code of its own (auto_map), which would be executed. Boltbench takes "
-                "models of the library alone."
+                f"{str(source / CONFIG)!r} must describe a model of the library as it is, with all of its weights in "
+                f"one file and no code of its own, but it has {untold[0]!r}. Boltbench takes no such model."
             )
         return found
 
@@ -135,10 +145,10 @@ class Outside(Family):
         return str(named).rstrip("/").rpartition("/")[2]
 
 
-def digest_of(folder: Path, patterns: tuple[str, ...]) -> str:
-    """Return the sha256 over names and contents of the files of a folder that match."""
+def digest_of(folder: Path, names: tuple[str, ...]) -> str:
+    """Return the sha256 over names and contents of files of a folder."""
     total = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
+    for path in (folder / name for name in sorted(names)):
         about = path.stat()
         total.update(f"{path.name} {_file_digest(path, about.st_mtime_ns, about.st_size)}\n".encode())
     return total.hexdigest()

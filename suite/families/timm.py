@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,7 +17,9 @@ from suite.families._outside import WEIGHTS, Outside
 from suite.fields import Bounds
 from suite.layers import Dropout
 from suite.learner import SupervisedLearner
+from suite.networks.libraries import at_home, first_line
 from suite.task import Card
+from suite.weights import read_tensors
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class Timm(Outside):
 
     Reference: Wightman, 2019, github.com/huggingface/pytorch-image-models (doi 10.5281/zenodo.4414861).
     Differs from the paper: images are normalised by the task's own mean and deviation, not by those of ImageNet;
-    their size is the task's unless `image_size` says otherwise; the library's own drop rates are 0, as the regulariser
-    acts before the output layer.
+    their size is the task's unless `image_size` says otherwise; what the library itself drops in training is off, for
+    the regulariser acts before the output layer.
     """
 
     name: ClassVar[str] = "timm"
@@ -84,7 +85,7 @@ class Timm(Outside):
             UserError: There is no such model, it cannot take the task's images, or the folder's weights are of another.
         """
         shape, source = self.seen_shape(card), self.source()
-        weights = None if source is None else _only_file(source)
+        weights = None if source is None else source / WEIGHTS
         if torch.empty(0).device.type != "meta":
             return _build(self.model, shape, weights)
         if weights is not None:
@@ -122,13 +123,32 @@ class TimmLearner(SupervisedLearner):
 
 @functools.lru_cache(maxsize=4)
 def _check_weights(name: str, shape: tuple[int, ...], weights: Path, _digest: str) -> None:
-    """Load the weights once, so that damaged ones, or those of another model, are found before a run begins."""
+    """Load the weights once, so that damaged ones, or those of another model, are found before a run begins.
+
+    The library passes over names that it does not know, and over those that are missing, where the classes differ.
+    """
     with torch.device("cpu"):
-        _build(name, shape, weights)
+        model = _build(name, shape, weights)
+    wanted, found = model.state_dict(), read_tensors(weights)
+    config = model.pretrained_cfg
+    heads, first = _names(config.get("classifier")), [f"{item}.weight" for item in _names(config.get("first_conv"))]
+    there = {key for key in found if not any(key.startswith(f"{head}.") for head in heads)}
+    strange = sorted(set(wanted) ^ there)
+    strange += sorted(key for key in set(wanted) & there if wanted[key].shape != found[key].shape and key not in first)
+    # The library turns colours into other channels; of anything else it draws a new first layer without a word.
+    strange += [key for key in first if key in found and found[key].shape[1] not in (3, wanted[key].shape[1])]
+    if strange:
+        raise UserError(
+            f"The weights in {str(weights)!r} must be those of the timm model {name!r}, but {strange[0]!r} is in "
+            "one of the two only, or of another shape. Save the whole model by its library."
+        )
 
 
 def _build(name: str, shape: tuple[int, ...], weights: Path | None) -> Any:
-    """Return a model for images of ``shape`` up to its pooled features, with the weights of a file if any."""
+    """Return a model for images of ``shape`` up to its pooled features, with the weights of a file if any.
+
+    What the library itself drops in training, be it by default, is switched off.
+    """
     import timm
 
     if not timm.is_model(name):
@@ -138,12 +158,23 @@ def _build(name: str, shape: tuple[int, ...], weights: Path | None) -> Any:
     how: dict[str, Any] = {"num_classes": 0, "in_chans": shape[0]}
     if weights is not None:
         how |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights), "hf_hub_id": None}}
-    with _refusing(name, shape):
+    with at_home(), _refusing(name, shape):
         try:
             model = timm.create_model(name, **how, img_size=shape[1:])
-        except TypeError:  # most models take images of any size, and no such argument
+        except TypeError as error:  # most models take images of any size, and no such argument
+            if "img_size" not in str(error):
+                raise
             model = timm.create_model(name, **how)
+    for module in model.modules():
+        for rate in ("p", "drop_prob"):
+            if "drop" in type(module).__name__.lower() and hasattr(module, rate):
+                setattr(module, rate, 0.0)
     return model.train()
+
+
+def _names(entry: object) -> list[str]:
+    """Return the layers that an entry of a model's configuration names: none, one or several."""
+    return [entry] if isinstance(entry, str) else list(entry) if isinstance(entry, list | tuple) else []
 
 
 @contextlib.contextmanager
@@ -151,17 +182,8 @@ def _refusing(name: str, shape: tuple[int, ...]) -> Iterator[None]:
     """Turn what the library says of a model that does not go with its images or weights into the user's terms."""
     try:
         yield
-    except (RuntimeError, AssertionError, ValueError, KeyError, SafetensorError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except Exception as error:  # models raise many types, with no common base
         raise UserError(
-            f"The timm model {name!r} must go with images of shape {shape} and with its weights, but: {first}. Take "
-            "another model, other weights, or other images by family.image_size."
+            f"The timm model {name!r} must go with images of shape {shape} and with its weights, but: "
+            f"{first_line(error)}. Take another model, other weights, or other images by family.image_size."
         ) from error
-
-
-def _only_file(source: Path) -> Path:
-    found = sorted(source.glob(WEIGHTS))
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise UserError(f"{str(source)!r} must hold one file of safetensors, but holds {names}.")
-    return found[0]

@@ -109,7 +109,7 @@ def describe(source: Source, splits: Splits, *, holds_program: bool) -> dict[str
             "type": "int64" if is_text else "float32",
             "shape": ["batch", *length],
             "meaning": f"tokens below {seen.vocabulary}" if is_text else f"values as the task stores them, in {stored}",
-            "encoding": encoding or None,
+            **({"encoding": encoding} if encoding else {}),
         },
         "output": {
             "name": OUTPUT,

@@ -205,7 +205,7 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
     )
     load_splits(spec, "val")
     if spec.evaluation.test:
-        check_split(spec.task, "test")
+        check_split(spec, "test")
     try:
         flops_per_step = _probe(prepared)
     except (RuntimeError, TypeError) as error:
@@ -241,6 +241,12 @@ def _parent(spec: RunSpec, runs: Path | None) -> Source | None:
             f"seed={source.spec.seed} and config_id={source.result['config_id']}, and the spec says seed={spec.seed} "
             f"and config_id={spec.parent.config_id}. `boltbench compress RUN` fills them in."
         )
+    if spec.compression.has_own_spec and not _reads_alike(spec, source.spec):
+        raise UserError(
+            f"A student learns from what its teacher answers to the very inputs that it reads, but "
+            f"{spec.family.name!r} reads them in another form than {source.spec.family.name!r}. Take a student of the "
+            "teacher's family."
+        )
     made_by = source.spec.compression
     if made_by is not None and made_by.is_final and not spec.compression.has_own_spec:
         raise UserError(
@@ -248,6 +254,12 @@ def _parent(spec: RunSpec, runs: Path | None) -> Source | None:
             f"{made_by.name!r}, for prediction only. Compress the run that it comes from."
         )
     return source
+
+
+def _reads_alike(one: RunSpec, other: RunSpec) -> bool:
+    """Return whether the families of two specs of one task read the same numbers."""
+    ours, theirs = (load_splits(spec, "train")["train"].inputs for spec in (one, other))
+    return ours is theirs or torch.equal(ours, theirs)
 
 
 def _origin(spec: RunSpec, runs: Path | None) -> Source | None:
@@ -288,7 +300,7 @@ def _probe(prepared: Prepared) -> int:
 
     card, meta = prepared.card, torch.device("meta")
     seen = load_splits(prepared.spec, "train")["train"].inputs.shape[1:]
-    batch = blank_batch(card, prepared.examples_per_step, meta, seen)
+    batch = blank_batch(prepared.spec.family.seen_card(card), prepared.examples_per_step, meta, seen)
     with meta:
         learner = dataclasses.replace(prepared, device=meta).build_learner()
         if prepared.execution.num_devices > 1:

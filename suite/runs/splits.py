@@ -59,11 +59,25 @@ def _imputer(task: Task, missing: Missing) -> Imputer:
     return Imputer(missing, task.card(), task.load(TRAIN_ONLY)["train"])
 
 
-@functools.lru_cache(maxsize=8)
-def check_split(task: Task, name: SplitName) -> None:
+def check_split(spec: RunSpec, name: SplitName) -> None:
     """Raise `UserError` where a split could not be loaded later; done once per process, and nothing is kept."""
+    _check(spec.task, name)
+    if type(spec.family).encode is not Family.encode:  # what cannot be read is found by reading it
+        _check_readable(spec.task, spec.data.missing, spec.family, name)
+
+
+@functools.lru_cache(maxsize=8)
+def _check(task: Task, name: SplitName) -> None:
     with reading(task):
         task.check_split(name)
+
+
+@functools.lru_cache(maxsize=8)
+def _check_readable(task: Task, missing: Missing | None, family: Family, name: SplitName) -> None:
+    with reading(task):
+        split = task.load([name])[name]
+    if len(split):
+        family.encode(task.card() if missing is None else missing.card(task.card()), split.inputs)
 
 
 @contextlib.contextmanager

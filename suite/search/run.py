@@ -187,7 +187,7 @@ def run_sweeps(
         if not is_done:
             for stage in stages:
                 tracking.study_ended(stage.sweep.name)
-        tracking.close(None if is_done else interrupts.seconds_left())
+        tracking.close(interrupts.wait_for)
     return results, 0 if is_done else interrupts.exit_code()
 
 

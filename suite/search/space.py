@@ -62,7 +62,7 @@ def search_space(base: RunSpec, *, preset: str, changes: Mapping[str, object], g
     known, strengths = dict(searchable(base)), _strengths()
     for name in changes:
         if name not in known:
-            raise _unknown_field(name, known)
+            raise _unknown_field(name, known, base)
         if name in given:
             raise UserError(
                 f"{name} has a value (--{name}) and a place in the space (--space.{name}): give one of them."
@@ -108,11 +108,14 @@ def searchable(base: RunSpec) -> Iterator[tuple[str, Field]]:
     groups: dict[str, type[Settings]] = {"family": type(base.family), **settings_groups()}
     for group in SEARCHABLE:
         for field in fields_of(groups[group]):
-            yield f"{group}.{field.name}", field
+            if field.name not in base.family.not_searched or group != "family":
+                yield f"{group}.{field.name}", field
 
 
-def _unknown_field(name: str, known: Mapping[str, Field]) -> UserError:
-    group = name.partition(".")[0]
+def _unknown_field(name: str, known: Mapping[str, Field], base: RunSpec) -> UserError:
+    group, _, field = name.partition(".")
+    if group == "family" and field in base.family.not_searched:
+        return UserError(f"{name} cannot be searched: it says what the family is. Make a study for each of its values.")
     if group in ("task", "evaluation", "execution", "seed"):
         return UserError(f"{name} cannot be searched: the task and the rules of scoring are what trials share.")
     return UserError(f"Unknown field {name!r} in the space.{did_you_mean(name, known)}")
@@ -157,6 +160,7 @@ def _misfit(base: RunSpec, field: Field, regularizer: type[Regularizer] | None) 
 
 def _refusal(base: RunSpec, regularizer: Regularizer, card: Card) -> str | None:
     """Return why a regulariser cannot act on the family's learner for this task, or None when it can."""
+    base.family.check_packages()
     with torch.device("meta"):
         learner = base.family.build(card)
         try:

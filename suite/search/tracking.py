@@ -76,10 +76,11 @@ class Tracking:
             self._work.put(lambda: draw_plots(self._folders[name], self._complain))
         self._work.put(functools.partial(self._mirror_study, name))
 
-    def close(self, seconds: float | None = None) -> None:
-        """Wait until everything is written, ``seconds`` at most; `boltbench resume` writes what is left."""
+    def close(self, wait_for: Callable[[threading.Thread], bool]) -> None:
+        """Wait until everything is written, or as long as ``wait_for`` does; `boltbench resume` writes what is left."""
         self._work.put(None)
-        self._thread.join(seconds)
+        if not wait_for(self._thread):
+            self._complain("boltbench: The indices do not have everything yet; `boltbench resume` writes what is left.")
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:

@@ -109,21 +109,42 @@ def test_a_stop_has_one_budget_of_time_for_workers_and_indices_together(monkeypa
         assert interrupts.seconds_left() == 0.0
 
 
+class Stuck:
+    """An MLflow that does not answer before it is let go."""
+
+    def __init__(self) -> None:
+        self.can_go_on = threading.Event()
+
+    def sync(self, _folder: RunFolder) -> None:
+        self.can_go_on.wait()
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
 def test_after_a_signal_a_plan_waits_for_mlflow_no_longer_than_it_may(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    comes_first: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    can_go_on = threading.Event()
-
-    class Stuck:
-        def sync(self, _folder: RunFolder) -> None:
-            can_go_on.wait()
-
+    monkeypatch.setattr("suite.interrupts.STOP_SECONDS", 0.2)
     stuck: Any = Stuck()
-    with _MirrorThread(stuck, lambda: 60.0):
-        pass
-    assert capsys.readouterr().err == "", "nothing was left to be written"
-    mirror = _MirrorThread(stuck, lambda: 0.05)
-    with mirror:
-        mirror.add(RunFolder(tmp_path / "run"))
+    with Interrupts() as interrupts:
+        if comes_first:
+            signal.raise_signal(signal.SIGINT)
+        else:  # while the plan, all of whose runs are done, waits for as long as it takes
+            main = threading.main_thread().ident
+            assert main is not None
+            threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+        with _MirrorThread(stuck, interrupts) as mirror:
+            mirror.add(RunFolder(tmp_path / "run"))
     assert "`boltbench resume` brings what is missing" in capsys.readouterr().err
-    can_go_on.set()
+    stuck.can_go_on.set()
+
+
+def test_without_a_signal_a_plan_waits_until_mlflow_has_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suite.interrupts.STOP_SECONDS", 0.0)
+    stuck: Any = Stuck()
+    threading.Timer(0.5, stuck.can_go_on.set).start()
+    with Interrupts() as interrupts, _MirrorThread(stuck, interrupts) as mirror:
+        mirror.add(RunFolder(tmp_path / "run"))
+    assert stuck.can_go_on.is_set()
+    assert capsys.readouterr().err == ""

@@ -10,6 +10,7 @@ import yaml
 from results.claims.markdown import to_markdown
 from results.claims.verdicts import read_verdicts, to_json
 from suite.claims import FOLDER, published_claims, read_claims
+from sweeps.plans import parse_seeds
 from tests.commands.front import Front, read_json, snapshot
 
 CLAIM: dict[str, Any] = {
@@ -156,7 +157,7 @@ def test_published_verdicts_stay_when_others_come_and_those_on_another_claim_are
     front: Front, tmp_path: Path
 ) -> None:
     published = published_claims()
-    there, missing, changed = [name for name, claim in published.items() if claim.other_setup is None][:3]
+    there, missing, changed, partly = [name for name, claim in published.items() if claim.other_setup is None][:4]
     place = tmp_path / "published"
     (place / "verdicts").mkdir(parents=True)
     (front.root / "verdicts").mkdir(parents=True)
@@ -166,14 +167,19 @@ def test_published_verdicts_stay_when_others_come_and_those_on_another_claim_are
     assert measured["claim_sha256"] == read_claims(path)[0].digest()
 
     def verdict(name: str, digest: str) -> str:
-        return to_json({**measured, "claim": name, "claim_sha256": digest})
+        seeds = parse_seeds(published[name].seeds)
+        return to_json(
+            {**measured, "claim": name, "claim_sha256": digest, "seeds": seeds[: 1 if name == partly else None]}
+        )
 
     (place / "verdicts" / f"{there}.json").write_text(verdict(there, published[there].digest()))
     (front.root / "verdicts" / f"{missing}.json").write_text(verdict(missing, published[missing].digest()))
     (front.root / "verdicts" / f"{changed}.json").write_text(verdict(changed, "0" * 64))
+    (front.root / "verdicts" / f"{partly}.json").write_text(verdict(partly, published[partly].digest()))
     outcome = front("verify", "--no-runs", "--publish", place)
     assert outcome.code == 0, outcome.text
     assert sorted(item.stem for item in (place / "verdicts").glob("*")) == sorted([there, missing])
+    assert outcome.err.count("not published, its verdict is on another form of the claim, or on other seeds") == 2
     assert (place / "README.md").read_text() == to_markdown(list(published.values()), read_verdicts(place / "verdicts"))
 
 

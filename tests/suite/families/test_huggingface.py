@@ -1,5 +1,6 @@
 """Encoders of transformers: what is read from a folder, what a text becomes, and what is refused."""
 
+import dataclasses
 import json
 import pickle
 import shutil
@@ -13,14 +14,16 @@ import torch
 from suite.cli import main
 from suite.engine.devices import Execution
 from suite.errors import UserError
+from suite.runs.explain import open_case
 from suite.runs.prepare import prepare
 from suite.runs.source import open_source
 from suite.seeds import seed_torch
 from suite.spec import RunSpec
-from suite.task import Task
+from suite.task import TASKS, Task
 
 pytest.importorskip("transformers", reason="an extra; `make install` brings it for the tests")
-from suite.families.huggingface import HuggingFace, write_small_encoder
+from suite.families.huggingface import HuggingFace
+from suite.networks.text_encoder import write_small_encoder
 
 
 class ExecutedError(Exception):
@@ -123,6 +126,62 @@ def test_a_run_goes_on_with_its_encoder_frozen_and_is_read_back(folder: Path, ru
     assert all(torch.equal(kept[f"encoder.{name}"], item) for name, item in fresh.encoder.state_dict().items())
 
 
+@pytest.mark.usefixtures("registered_toys")
+def test_what_reads_characters_and_what_reads_word_pieces_do_not_meet(
+    folder: Path, run_quickly: Callable[..., Any]
+) -> None:
+    family = {"name": "huggingface", "folder": str(folder)}
+    _, written = run_quickly({"task": "toy-tokens", "family": family}, steps=2)
+    source = open_source(written, purpose="compressed")
+    with pytest.raises(UserError, match="reads inputs in a form of its own"):
+        open_case(source, 2)
+    parent = {
+        "run_id": written.path.name,
+        "config_id": source.result["config_id"],
+        "weights": source.weights_sha256,
+        "model": source.text(),
+    }
+    student = {"task": "toy-tokens", "family": "rnn", "compression": "distill", "parent": parent}
+    with pytest.raises(UserError, match="reads them in another form than 'huggingface'"):
+        prepare(RunSpec.from_mapping(student), Execution(device="cpu", threads=1), runs=written.path.parent)
+    alike = {**student, "family": family}
+    prepare(RunSpec.from_mapping(alike), Execution(device="cpu", threads=1), runs=written.path.parent)
+
+
+@pytest.mark.usefixtures("registered_toys")
+def test_a_search_does_not_choose_which_encoder_is_meant(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sweep", "toy-tokens", "huggingface", "--family.folder", str(folder), "--trials", "2"]
+    assert main([*words, "--space.family.folder", f"{folder},elsewhere"]) == 2
+    assert "cannot be searched: it says what the family is" in " ".join(capsys.readouterr().err.split())
+    assert not Path("studies").exists()
+
+
+@pytest.mark.usefixtures("registered_toys")
+def test_a_test_text_that_is_too_long_is_found_before_the_training(folder: Path, toys: dict[str, type[Task]]) -> None:
+    class Longer(toys["toy-tokens"]):  # type: ignore[misc]
+        """The same texts for training, and longer ones for the test."""
+
+        name = "longer-tk"
+
+        def card(self) -> Any:
+            return dataclasses.replace(super().card(), name=self.name)
+
+        def load(self, splits: Any = ("train", "val", "test")) -> Any:
+            loaded = super().load(splits)
+            found = dict(loaded.by_name)
+            if "test" in found:
+                found["test"] = dataclasses.replace(found["test"], inputs=torch.ones((32, 60), dtype=torch.int64))
+            return dataclasses.replace(loaded, by_name=found)
+
+    TASKS.add(Longer)
+    try:
+        spec = RunSpec.from_mapping({"task": "longer-tk", "family": {"name": "huggingface", "folder": str(folder)}})
+        with pytest.raises(UserError, match="must have from 1 to 40 word pieces, but that of example 0 has 62"):
+            prepare(spec, Execution(device="cpu", threads=1))
+    finally:
+        TASKS.remove("longer-tk")
+
+
 def damage_weights(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
@@ -154,6 +213,42 @@ def with_a_broken_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
 
 
+def in_several_files(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text("{}")
+
+
+def that_looks_back_only(folder: Path) -> None:
+    from transformers import GPT2Config, GPT2Model
+
+    sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 40}
+    GPT2Model(GPT2Config(vocab_size=30, pad_token_id=0, **sizes)).save_pretrained(folder)
+
+
+def that_looks_at_a_window(folder: Path) -> None:
+    from transformers import ModernBertConfig, ModernBertModel
+
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = ModernBertConfig(
+        vocab_size=30,
+        pad_token_id=0,
+        local_attention=4,
+        global_attn_every_n_layers=2,
+        max_position_embeddings=40,
+        **sizes,
+    )
+    ModernBertModel(config).save_pretrained(folder)
+
+
+def without_padding(folder: Path) -> None:
+    edit(folder / "config.json", pad_token_id=None)
+
+
+def with_pieces_that_have_no_embedding(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"]["a"] = 99
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
 def for_short_texts(folder: Path) -> None:
     write_small_encoder(folder, most_pieces=8)
 
@@ -164,10 +259,15 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str]] = {
     "pickle": (only_a_pickle, "'pytorch_model.bin' is a pickle, which executes the code in it"),
     "shape": (widen, "must be those of the model in its config"),
     "other library": (of_another_library, "must hold an encoder of transformers"),
-    "code": (with_code_of_its_own, "names code of its own"),
+    "code": (with_code_of_its_own, "and no code of its own, but it has 'auto_map'"),
     "no tokenizer": (without_tokenizer, "has no tokenizer.json"),
     "broken tokenizer": (with_a_broken_tokenizer, "must hold a tokenizer"),
-    "short": (for_short_texts, "may have 8 word pieces at most"),
+    "several files": (in_several_files, "must hold its weights in model.safetensors alone"),
+    "looks back": (that_looks_back_only, "must attend to the whole text from every word piece"),
+    "window": (that_looks_at_a_window, "must attend to the whole text from every word piece"),
+    "no padding": (without_padding, "but says no pad_token_id"),
+    "pieces": (with_pieces_that_have_no_embedding, "must number word pieces below 30"),
+    "short": (for_short_texts, "must have from 1 to 8 word pieces"),
 }
 
 

@@ -58,6 +58,16 @@ def test_a_folders_weights_are_taken_over_and_its_model_with_them(folder: Path, 
 
 
 @needs_timm
+@pytest.mark.parametrize("model", ["test_vit", "swin_tiny_patch4_window7_224", "convnext_atto"])
+def test_a_model_drops_nothing_of_its_own(model: str, toys: dict[str, type[Task]]) -> None:
+    learner = Timm(model=model, image_size=32).build(toys["toy-image"]().card()).train()
+    torch.manual_seed(0)
+    images = torch.randn(4, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(learner(images), learner(images))
+
+
+@needs_timm
 def test_other_channels_get_the_sum_of_the_folders(folder: Path, toys: dict[str, type[Task]]) -> None:
     from safetensors.torch import load_file
 
@@ -92,17 +102,29 @@ def test_a_model_that_does_not_fit_is_refused(flags: list[str], law: str, capsys
 
 @needs_timm
 @pytest.mark.usefixtures("registered_toys")
-@pytest.mark.parametrize("spoilt", ["damaged", "other model"])
+@pytest.mark.parametrize("spoilt", ["damaged", "other model", "prefixed", "half", "five channels"])
 def test_weights_that_will_not_do_are_found_before_a_run_begins(
     spoilt: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import timm
+    from safetensors.torch import load_file, save_file
+
+    weights = folder / "model.safetensors"
+    saved = load_file(weights)
     if spoilt == "damaged":
-        (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:1000])
-    else:
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif spoilt == "other model":
         (folder / "config.json").write_text(json.dumps({"architecture": "test_convnext"}))
+    elif spoilt == "prefixed":
+        save_file({f"module.{name}": item for name, item in saved.items()}, weights)
+    elif spoilt == "half":
+        save_file({name: item for name, item in saved.items() if not name.startswith("layer3.")}, weights)
+    else:
+        save_file(timm.create_model("test_resnet", num_classes=7, in_chans=5).state_dict(), weights)
     for _ in range(2):
         assert main(["run", "toy-image", "timm", "--family.folder", str(folder)]) == 2
-        assert "and with its weights, but:" in " ".join(capsys.readouterr().err.split())
+        said = " ".join(capsys.readouterr().err.split())
+        assert "and with its weights, but:" in said or "must be those of the timm model" in said
     assert not Path("runs").exists()
 
 
