@@ -107,9 +107,9 @@ def test_an_error_of_the_system_in_a_tasks_code_is_no_full_disk(front: Front, mo
 def test_data_that_the_system_does_not_hand_out_is_named_before_anything_is_created(
     tmp_path: Path, moody: tuple[str, str]
 ) -> None:
-    from suite.runs.prepare import load_splits
+    from suite.runs import splits
 
-    load_splits.cache_clear()
+    splits._load.cache_clear()
     Path("no-train").touch()
     front = Front(tmp_path / "absent")
     outcome = front(*WORDS, *moody)

@@ -15,12 +15,12 @@ from suite.families.resnet import ResNet
 from suite.families.rnn import RNN
 from suite.families.tcn import TCN
 from suite.families.transformer import Transformer
-from suite.family import FAMILIES
 from suite.inheritance import inherit
 from suite.learner import Learner
 from suite.probe import computed_layers
 from suite.task import Task
 from suite.transfer import Transfer
+from tests.small import small
 
 Toys = dict[str, type[Task]]
 
@@ -42,7 +42,7 @@ def test_layers_are_the_members_of_numbered_lists_with_the_norms_behind_them(toy
 
 
 def test_every_parameter_is_in_one_layer(pair: tuple[str, str], toys: Toys) -> None:
-    learner = FAMILIES.get(pair[0])().build(toys[pair[1]]().card())
+    learner = small(pair[0]).build(toys[pair[1]]().card())
     listed = [name for layer in layers_of(learner) for name in layer.parameters]
     assert sorted(listed) == sorted(name for name, _ in learner.named_parameters())
 
@@ -52,7 +52,7 @@ def test_the_head_is_what_is_computed_last(pair: tuple[str, str], toys: Toys) ->
     card = toys[pair[1]]().card()
     if card.objective != "cross-entropy":
         pytest.skip("a linear probe tells classes apart")
-    learner = FAMILIES.get(pair[0])().build(card)
+    learner = small(pair[0]).build(card)
     last = computed_layers(learner)[-1][0]
     assert {f"{last}.weight"} <= set(layers_of(learner)[-1].parameters)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from suite.engine.checkpoints import checkpoints, is_intact
 from suite.engine.progress import TrainingState
-from suite.runs.prepare import load_splits
+from suite.runs import splits
 
 Train = Callable[..., Any]
 METRIC = "val/squared-error"
@@ -230,12 +230,12 @@ def test_a_run_over_its_time_limit_is_timed_out_and_one_over_its_budget_is_compl
 
 
 def test_without_evaluation_on_test_the_test_split_is_never_loaded(train: Train) -> None:
-    load_splits.cache_clear()
+    splits._load.cache_clear()
     done = train([3, 2], groups={"evaluation": {"test": False}})
     assert done.result["status"] == "completed"
     assert all(name.startswith("val/") for name in done.result["scores"])
     assert not (done.folder / "predictions.npz").exists()
-    assert load_splits.cache_info().currsize == 2  # train and val
+    assert splits._load.cache_info().currsize == 2  # train and val
 
 
 CHECKPOINTED: dict[str, Any] = {"steps": 12, "every_steps": 100, "block_steps": 2, "checkpoint_seconds": 0.0}
