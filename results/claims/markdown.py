@@ -114,7 +114,7 @@ def cost_text(claim: Claim) -> str:
     """Return what measuring a claim costs."""
     minutes = claim.cpu_seconds / 60
     length = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.0f} hours"
-    return f"about {max(minutes, 1):.0f} minutes of a core" if minutes < 1.5 else _cost(length, claim.needs_gpu)
+    return "about a minute of a core" if minutes < 1.5 else _cost(length, claim.needs_gpu)
 
 
 def _cost(length: str, needs_gpu: bool) -> str:

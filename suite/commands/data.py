@@ -34,12 +34,12 @@ def main(arguments: Namespace) -> int:
             if arguments.action == "list":
                 task.load(TRAIN_ONLY)
                 card = task.card()
-                say(f"{name:<18} here     {sum(card.split_sizes.values())} examples, {card.licence}")
+                say(f"{name:<24} here     {sum(card.split_sizes.values())} examples, {card.licence}")
             else:
-                say(f"{name:<18} intact   sha256 {task.check_data()[:16]}...")
+                say(f"{name:<24} intact   sha256 {task.check_data()[:16]}...")
         except DataMissingError as error:
-            say(f"{name:<18} missing  {error}")
+            say(f"{name:<24} missing  {error}")
         except UserError as error:
             failed = True
-            complain(f"{name:<18} damaged  {error}")
+            complain(f"{name:<24} damaged  {error}")
     return int(failed)

@@ -128,35 +128,33 @@ def _runs(arguments: Namespace) -> None:
 
 
 def _matrix() -> None:
+    from rich import box
     from rich.table import Table
 
     from suite.family import FAMILIES
     from suite.task import TASKS
 
-    families = FAMILIES.names()
-    table = Table(title="Which families fit which tasks", title_justify="left")
-    table.add_column("task")
-    for family in families:
-        table.add_column(family, justify="center")
+    # Families in words, not a column each: fifteen columns are cut off on most terminals.
+    table = Table(title="Which families fit which tasks", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("task", no_wrap=True)
+    table.add_column("families")
     gaps: dict[str, list[str]] = {}
     for name in TASKS.names():
-        cells = []
         try:
             card = TASKS.get(name)().card()
         except UserError as error:  # a task of a user's own data has no shape until it is told where that lies
-            table.add_row(name, *["?"] * len(families))
+            table.add_row(name, "?")
             gaps.setdefault(str(error), []).append(name)
             continue
-        for family in families:
-            reason = FAMILIES.get(family)().misfit(card)
-            cells.append("yes" if reason is None else "-")
+        reasons = {family: FAMILIES.get(family)().misfit(card) for family in FAMILIES.names()}
+        table.add_row(name, ", ".join(family for family, reason in reasons.items() if reason is None) or "none")
+        for family, reason in reasons.items():
             if reason is not None:
                 gaps.setdefault(f"{family} {reason}", []).append(name)
-        table.add_row(name, *cells)
-    for reason, names in sorted(gaps.items()):
-        say(f"{', '.join(names)}: {reason}")
-    say()
     show(table)
+    say("\nWhy others do not:")
+    for reason, names in sorted(gaps.items()):
+        say(f"  {', '.join(names)}: {reason}")
     say("\nboltbench show NAME tells more of a task or a family; boltbench run TASK FAMILY trains one.")
 
 

@@ -1,5 +1,8 @@
 """Goes on with every run that was cut off, and brings MLflow up to date with the run folders.
 
+  boltbench resume
+  boltbench resume digits-cnn-s0          # this run alone; names of studies are taken too
+
 Doing it twice changes nothing.
 """
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument(
+        "names", nargs="*", metavar="RUN", help="a run id, its beginning, or a study's name (default: all of them)"
+    )
     parser.add_argument("--tracking-uri", help="another MLflow store (default: the one beside the runs)")
     parser.add_argument(
         "--storage", metavar="URL", help="Optuna's database, where the studies have another than SQLite"
@@ -35,8 +41,10 @@ def main(arguments: Namespace) -> int:
     if not store.runs.is_dir() and not (store.root / "studies").is_dir():
         raise UserError(f"There are no runs in {str(store.runs)!r} to go on with. --root names another place.")
     store.check_writable()
+    studies = {name for name in arguments.names if (store.root / "studies" / name).is_dir()}
+    runs = {store.find(name).run_id for name in arguments.names if name not in studies}
     idle = Idle(arguments, store)
-    if idle.is_known():
+    if not arguments.names and idle.is_known():
         say(_outcome(0, 0, 0))
         return 0
     from suite.commands.session import mirror_quietly, run_all
@@ -46,13 +54,17 @@ def main(arguments: Namespace) -> int:
     from suite.search.resuming import belongs_to_study, reconcile_all, unfinished
 
     load_plugins(arguments.plugin)
-    sweeps, unprepared = unfinished(store, say, complain)
+    sweeps, unprepared = unfinished(store, say, complain) if studies or not arguments.names else ([], 0)
+    if arguments.names:
+        sweeps = [sweep for sweep in sweeps if sweep.name in studies]
     code = _sweep(sweeps, arguments) if sweeps else 0
     if code in (130, 143):
         return code
     failed = bool(code)
     prepared = []
     for folder in store.folders():
+        if arguments.names and folder.run_id not in runs:
+            continue
         status = folder.status()
         if status != "damaged" and belongs_to_study(folder, store):
             continue
@@ -89,7 +101,7 @@ def main(arguments: Namespace) -> int:
     written = in_studies + mirror_quietly(mirror, store.folders())
     say(_outcome(len(prepared), len(sweeps), written))
     failed = failed or bool(code) or unprepared + unwritten > 0
-    if not (failed or sweeps or prepared or written):
+    if not (failed or sweeps or prepared or written or arguments.names):
         idle.note()
     return int(failed)
 

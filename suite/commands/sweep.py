@@ -204,7 +204,7 @@ def say_result(result: Mapping[str, Any], folder: Path) -> None:
     say(f"  winner by the rule `{result['rule']}`:")
     say(f"  trial {winner['number']}, {result['metric']} {winner['values'][0]:.4f}")
     for name, value in winner["settings"].items():
-        say(f"    {name}: {value}")
+        say(f"    {name}: {'none' if value is None else value}")
     for role, group in result["finals"].items():
         if group["mean"] is not None:
             spread = "" if group["sd"] is None else f" ± {group['sd']:.4f}"

@@ -139,10 +139,12 @@ class Outside(Family):
         return found
 
     def title(self) -> str:
-        """Return what the configuration calls the model."""
+        """Return what kind of model the configuration says it is.
+
+        Not `_name_or_path`: a model that was fine-tuned names the one that it was made from there.
+        """
         config = self.config()
-        named = config.get("architecture") or config.get("_name_or_path") or config.get("model_type") or "model"
-        return str(named).rstrip("/").rpartition("/")[2]
+        return str(config.get("architecture") or config.get("model_type") or "model")
 
 
 def digest_of(folder: Path, names: tuple[str, ...]) -> str:

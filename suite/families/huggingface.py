@@ -78,7 +78,7 @@ class HuggingFace(Outside):
         if card.is_causal or len(card.output_shape) > 1:
             return "sums a text up for one answer, and here there are several"
         if self.source() is None:
-            return "needs the folder of an encoder, family.folder or family.hub_name, and none is named"
+            return "needs an encoder, and none is named: give --family.folder PATH or --family.hub_name NAME"
         return None
 
     def encode(self, card: Card, inputs: Tensor) -> Tensor:

@@ -38,6 +38,16 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(
     assert digests(folder) == uninterrupted
 
 
+def test_a_run_that_is_named_goes_on_alone(front: Front) -> None:
+    first = interrupt(front)
+    other = RunFolder(shutil.copytree(first.path, first.path.with_name(f"{first.run_id}-not-asked-for")))
+    outcome = front("resume", first.run_id)
+    assert outcome.code == 0, outcome.text
+    assert "gone on with: 1." in outcome.out
+    assert (first.status(), other.status()) == ("completed", "interrupted")
+    assert front("resume", "no-such-run").code == 2
+
+
 def test_run_goes_on_with_what_was_cut_off(front: Front, uninterrupted: dict[str, str]) -> None:
     folder = interrupt(front)
     assert front("run", *WORDS, "--execution.device", "cpu").code == 0

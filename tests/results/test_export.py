@@ -44,7 +44,8 @@ def test_markdown_shows_accuracy_in_percent_with_two_decimals(runs):
         "|  | cnn | default |  |  |  |  | 0 | 1 |  |  | seeded |",
         "",
         "digits: test accuracy (%), higher is better, floor 10.00. Mean ± sd over 3 seeds. Interval: 95 % for the "
-        "mean, Student's t. 3 seeds find a difference of 1.94 in four of five tests. 1 of 4 runs did not complete.",
+        "mean, Student's t. A single test over 3 seeds finds a difference of 1.94 in four of five cases; "
+        "Holm's correction for all pairs asks for more. 1 of 4 runs did not complete.",
     ]
 
 
