@@ -3,20 +3,24 @@
   boltbench compress digits-cnn-s0 --method quantize --compression.scheme int8-dynamic
   boltbench compress digits-cnn-s0 --method prune --compression.share 0.9 --budget.epochs 10
   boltbench compress digits-cnn-s0 --method distill --family.channels 16,32
+  boltbench compress digits-cnn-s0 --method prune --vary compression.share=0.5,0.8,0.9,0.95
 
 Settings of the method are flags --compression.NAME VALUE; `boltbench show prune` lists them. A method that trains
 takes the settings of the original run, and flags of optimization, regularization, data, budget and evaluation change
-them. A student may be of another family or size: --student FAMILY with --family.NAME, or --config FILE.
+them. A student may be of another family or size: --student FAMILY with --family.NAME, or --config FILE. --vary makes a
+run of each value, of each combination where it is given more than once, and says which are on the Pareto front of score
+against size and latency.
 """
 
 from __future__ import annotations
 
+import itertools
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.console import say
+from suite.console import say, show
 from suite.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +41,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--student", metavar="FAMILY", help="the student's family, for distill (default: the teacher's)"
     )
+    parser.add_argument(
+        "--vary", action="append", default=[], metavar="NAME=V,V", help="make a run of each value of a setting"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings, such as a student's")
     parser.add_argument("--help-settings", action="store_true", help="list every --GROUP.NAME flag and stop")
     parser.add_argument("--force", action="store_true", help="make compressed runs anew that are done already")
@@ -55,7 +62,15 @@ def main(arguments: Namespace, rest: list[str]) -> int:
     if arguments.method is None:
         raise UserError(f"--method must be given. Known: {', '.join(COMPRESSORS.names())}.")
     method = COMPRESSORS.get(arguments.method)
-    prepared = [_prepare(name, method, arguments, rest, store) for name in arguments.run]
+    varied = dict(_varied(text, rest) for text in arguments.vary)
+    combinations = [
+        [word for name, value in zip(varied, values, strict=True) for word in (f"--{name}", value)]
+        for values in itertools.product(*varied.values())
+    ]
+    found = [
+        _prepare(name, method, arguments, [*rest, *words], store) for words in combinations for name in arguments.run
+    ]
+    prepared = list({item.run_id: item for item in found}.values())  # values that mean the same make one run
     if arguments.help_settings:
         from suite.commands.settings import help_text
 
@@ -63,9 +78,23 @@ def main(arguments: Namespace, rest: list[str]) -> int:
         return 0
     store.check_writable()
     code = run_all(prepared, store, force=arguments.force, tracking_uri=arguments.tracking_uri)
-    for item in prepared:
-        _say_figures(item, store)
+    if varied:
+        _say_front(prepared, store, list(varied))
+    else:
+        for item in prepared:
+            _say_figures(item, store)
     return code
+
+
+def _varied(text: str, rest: list[str]) -> tuple[str, list[str]]:
+    """Return the setting that is varied and its values, as texts."""
+    name, equals, values = text.partition("=")
+    found = [value for value in values.split(",") if value]
+    if not equals or len(found) < 2:
+        raise UserError(f"--vary must be NAME=V,V with two values at least, but got {text!r}.")
+    if any(word.partition("=")[0] == f"--{name}" for word in rest):
+        raise UserError(f"{name} has a value (--{name}) and several (--vary {text}): give one of them.")
+    return name, found
 
 
 def _groups(method: type[Compressor], family: str) -> dict[str, type[Settings]]:
@@ -158,6 +187,42 @@ def _check_changes(compression: Compressor, changes: Mapping[str, Any], source: 
             f"{compression.text()} trains nothing, so that settings of {', '.join(idle)} would change nothing. "
             "Leave them out."
         )
+
+
+def _say_front(prepared: list[Prepared], store: Store, varied: list[str]) -> None:
+    """Print one row for each way of compressing, and which of them are on a front."""
+    from rich import box
+    from rich.table import Table
+
+    from results.compressed import COSTS, ways
+    from results.text import decimals_for, is_percent, score_text
+    from suite.runs.folder import RunFolder
+
+    results = [RunFolder(store.runs / item.run_id).result() for item in prepared]
+    done = [result for result in results if result is not None and result["status"] == "completed"]
+    if not done:
+        return
+    originals = {item.parent.folder.run_id: item.parent.result for item in prepared if item.parent is not None}
+    frame = ways(done, list(originals.values()), varied)
+    metric = frame.attrs["metric"]
+    unit = " (%)" if is_percent(metric) else ""
+    title = f"\n{metric}{unit} against size and latency"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    for header in ("way", "val", "test", "bytes", "latency of 1", "of a batch", "on the front of"):
+        is_text = header in ("way", "on the front of")
+        table.add_column(header, justify="left" if is_text else "right", no_wrap=header == "way")
+    decimals = decimals_for(metric, [*frame["val"].dropna(), *frame["test"].dropna()])
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # the stubs say Hashable keys
+    for row in rows:
+        table.add_row(
+            row["way"] if row["num_runs"] == 1 else f"{row['way']}, {row['num_runs']} runs",
+            *(score_text(metric, row[split], decimals) for split in ("val", "test")),
+            f"{row['bytes']:,.0f}",
+            *(f"x {row[name]:.2f}" for name in ("latency_one", "latency_batch")),
+            ", ".join(COSTS[name] for name in row["fronts"]),
+        )
+    show(table)
+    say("Latencies are shares of the original's, which was timed beside each; val scores decide who is on a front.")
 
 
 def _say_figures(prepared: Prepared, store: Store) -> None:

@@ -39,6 +39,41 @@ def result_of(folder: RunFolder) -> dict[str, Any]:
     return result
 
 
+def test_varied_settings_make_a_run_of_each_value_and_end_with_the_front(done: Front) -> None:
+    words = ("compress", "digits-mlp-s0", "--method", "prune", "--budget.epochs", "1")
+    outcome = done(*words, "--vary", "compression.share=0.5,0.9", "--vary", "compression.scope=global,layer")
+    assert outcome.code == 0, outcome.text
+    made = [result_of(folder)["spec"]["compression"] for folder in done.folders() if "-prune-" in folder.run_id]
+    assert sorted((item["share"], item["scope"]) for item in made) == [
+        (share, scope) for share in (0.5, 0.9) for scope in ("global", "layer")
+    ]
+    table = outcome.out.partition("accuracy (%) against size and latency")[2]
+    assert "prune (scope=layer, share=0.9)" in table
+    assert "original" in table
+    assert "size" in table
+    again = done(*words, "--vary", "compression.share=0.5,0.9", "--compression.scope", "layer")
+    assert again.code == 0
+    assert again.out.count("was done already") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "law"),
+    [
+        (("--vary", "compression.share"), "--vary must be NAME=V,V with two values at least"),
+        (("--vary", "compression.share=0.5"), "--vary must be NAME=V,V with two values at least"),
+        (("--vary", "compression.shar=0.5,0.9"), "Did you mean"),
+        (("--vary", "compression.share=0.5,1.5"), "must hold, but got compression.share=1.5"),
+        (("--vary", "compression.share=0.5,0.9", "--compression.share", "0.7"), "give one of them"),
+    ],
+)
+def test_a_variation_that_makes_no_sense_is_refused(words: tuple[str, ...], law: str, done: Front) -> None:
+    before = snapshot(done.root)
+    outcome = done("compress", "digits-mlp-s0", "--method", "prune", *words)
+    assert outcome.code == 2
+    assert law in " ".join(outcome.err.split())
+    assert snapshot(done.root) == before
+
+
 def test_a_pruned_run_has_a_folder_a_place_in_the_table_and_a_replay(done: Front) -> None:
     parent = done.result()
     outcome = done("compress", "digits-mlp-s0", *PRUNE)
