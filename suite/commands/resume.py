@@ -39,7 +39,8 @@ def main(arguments: Namespace) -> int:
 
     store = open_store(arguments)
     if not store.runs.is_dir() and not (store.root / "studies").is_dir():
-        raise UserError(f"There are no runs in {str(store.runs)!r} to go on with. --root names another place.")
+        wanted = f"{', '.join(map(repr, arguments.names))}: there" if arguments.names else "There"
+        raise UserError(f"{wanted} are no runs in {str(store.runs)!r} to go on with. --root names another place.")
     store.check_writable()
     studies = {name for name in arguments.names if (store.root / "studies" / name).is_dir()}
     runs = {store.find(name).run_id for name in arguments.names if name not in studies}

@@ -72,7 +72,7 @@ def test_a_person_sees_workers_trials_scores_counts_and_times() -> None:
     view.take(Started("digits-mlp:trial-3", 0), view.started)
     view.take(Reported("digits-mlp:trial-3", 1, 0.625), view.started)
     view.take(Lost("digits-mlp:trial-9", "killed"), view.started)
-    shown = text_of(view, seconds=185.0)
+    shown = text_of(view, seconds=185.5)
     for words in (
         *("digits-mlp", "3/10", "val/accuracy 0.7500 (trial 0)", "1 (1 diverged)"),
         *("cuda 1", "4321", "trial 3", "0.6250", "3:05"),
