@@ -36,6 +36,10 @@ class Family(Settings, ABC):
     """Packages of an extra that it needs."""
     extra: ClassVar[str] = ""
     """The extra that brings them."""
+    not_searched: ClassVar[tuple[str, ...]] = ()
+    """Fields that no search may choose: those by which a user says what the family is."""
+    encoding: ClassVar[str] = ""
+    """What `encode` makes of inputs, in words; empty where it leaves them as they are."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,11 +71,6 @@ class Family(Settings, ABC):
         """
         return True
 
-    not_searched: ClassVar[tuple[str, ...]] = ()
-    """Fields that no search may choose: those by which a user says what the family is."""
-    encoding: ClassVar[str] = ""
-    """What `encode` makes of inputs, in words; empty where it leaves them as they are."""
-
     def encode(self, card: Card, inputs: Tensor) -> Tensor:
         """Return the inputs of a split, as stored, in the form in which this family's learners read them.
 
@@ -83,6 +82,11 @@ class Family(Settings, ABC):
             UserError: An input cannot be read.
         """
         return inputs
+
+    @classmethod
+    def has_encoding(cls) -> bool:
+        """Return whether inputs are read in another form than the task stores them."""
+        return cls.encode is not Family.encode
 
     def own_weights(self) -> str | None:
         """Return what weights the family brings itself, as a reader knows them; None where they are drawn."""

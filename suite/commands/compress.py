@@ -62,7 +62,12 @@ def main(arguments: Namespace, rest: list[str]) -> int:
     if arguments.method is None:
         raise UserError(f"--method must be given. Known: {', '.join(COMPRESSORS.names())}.")
     method = COMPRESSORS.get(arguments.method)
-    varied = dict(_varied(text, rest) for text in arguments.vary)
+    varied: dict[str, list[str]] = {}
+    for text in arguments.vary:
+        name, values = _varied(text, rest)
+        if name in varied:
+            raise UserError(f"{name} must be varied once, but --vary has it again: {text!r}. Put all values into one.")
+        varied[name] = values
     combinations = [
         [word for name, value in zip(varied, values, strict=True) for word in (f"--{name}", value)]
         for values in itertools.product(*varied.values())

@@ -43,7 +43,8 @@ def main(arguments: Namespace) -> int:
         raise UserError(f"{wanted} are no runs in {str(store.runs)!r} to go on with. --root names another place.")
     store.check_writable()
     studies = {name for name in arguments.names if (store.root / "studies" / name).is_dir()}
-    runs = {store.find(name).run_id for name in arguments.names if name not in studies}
+    found = [store.find(name) for name in arguments.names if name not in studies]
+    runs = {folder.run_id: folder for folder in found}
     idle = Idle(arguments, store)
     if not arguments.names and idle.is_known():
         say(_outcome(0, 0, 0))
@@ -52,12 +53,18 @@ def main(arguments: Namespace) -> int:
     from suite.runs.mirror import Mirror
     from suite.runs.prepare import prepare
     from suite.runs.source import read_spec
+    from suite.runs.study_mirror import part_of_study
     from suite.search.resuming import belongs_to_study, reconcile_all, unfinished
 
     load_plugins(arguments.plugin)
-    sweeps, unprepared = unfinished(store, say, complain) if studies or not arguments.names else ([], 0)
-    if arguments.names:
-        sweeps = [sweep for sweep in sweeps if sweep.name in studies]
+    for run_id, folder in runs.items():
+        if folder.status() != "damaged" and belongs_to_study(folder, store):
+            study = part_of_study(folder).study
+            raise UserError(
+                f"{run_id!r} is a part of the study {study!r}, which goes on as a whole: `boltbench resume {study}`."
+            )
+    meant = studies if arguments.names else None
+    sweeps, unprepared = unfinished(store, say, complain, meant)
     code = _sweep(sweeps, arguments) if sweeps else 0
     if code in (130, 143):
         return code
@@ -98,7 +105,9 @@ def main(arguments: Namespace) -> int:
     if code in (130, 143):
         return code
     mirror = Mirror(store, arguments.tracking_uri)
-    in_studies, unwritten = reconcile_all(store, storage_url=storage_url(arguments), mirror=mirror, complain=complain)
+    in_studies, unwritten = reconcile_all(
+        store, storage_url=storage_url(arguments), mirror=mirror, complain=complain, names=meant
+    )
     written = in_studies + mirror_quietly(mirror, store.folders())
     say(_outcome(len(prepared), len(sweeps), written))
     failed = failed or bool(code) or unprepared + unwritten > 0

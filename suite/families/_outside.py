@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from suite.atomic import sha256_of
 from suite.errors import UserError, shown
 from suite.family import Family
 from suite.fields import Place
@@ -158,8 +159,7 @@ def digest_of(folder: Path, names: tuple[str, ...]) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _file_digest(path: Path, _modified: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def _cached(name: str, extra: str, patterns: tuple[str, ...]) -> Path:

@@ -19,7 +19,6 @@ from suite.engine.data import ResidentSplit
 from suite.engine.devices import configure_torch
 from suite.errors import UserError
 from suite.explainer import Explainer, Question
-from suite.family import Family
 from suite.runs.folder import ATTRIBUTIONS, EXPLANATION, EXPLANATION_PICTURE, RunFolder
 from suite.runs.source import Source, read_spec
 from suite.runs.splits import load_splits
@@ -55,7 +54,7 @@ def open_case(source: Source, num_examples: int | None) -> Case:
     reason = questions.misfit(card)
     if reason is not None:
         raise UserError(f"{source.folder.run_id!r} cannot be explained: its task {card.name!r} {reason}.")
-    if type(spec.family).encode is not Family.encode:
+    if spec.family.has_encoding():
         raise UserError(
             f"{source.folder.run_id!r} cannot be explained: its family {spec.family.name!r} reads inputs in a form of "
             "its own, in which examples differ in length."

@@ -13,7 +13,7 @@ from suite.engine.missing import Missing
 from suite.errors import UserError
 from suite.family import Family
 from suite.spec import RunSpec
-from suite.task import TRAIN_ONLY, SplitName, Splits, Task
+from suite.task import TRAIN_ONLY, Card, SplitName, Splits, Task
 
 
 def load_splits(spec: RunSpec, name: SplitName) -> Splits:
@@ -24,7 +24,7 @@ def load_splits(spec: RunSpec, name: SplitName) -> Splits:
             cannot read an input.
     """
     splits = _load(spec.task, spec.data.missing, name)
-    if type(spec.family).encode is Family.encode:  # the families that take inputs as they are share them
+    if not spec.family.has_encoding():  # the families that take inputs as they are share them
         return splits
     return _encode(spec.task, spec.data.missing, spec.family, name)
 
@@ -49,9 +49,12 @@ def _encode(task: Task, missing: Missing | None, family: Family, name: SplitName
     splits = _load(task, missing, name)
     if not len(splits[name]):
         return splits
-    card = task.card() if missing is None else missing.card(task.card())
-    split = dataclasses.replace(splits[name], inputs=family.encode(card, splits[name].inputs))
+    split = dataclasses.replace(splits[name], inputs=family.encode(_card(task, missing), splits[name].inputs))
     return dataclasses.replace(splits, by_name={**splits.by_name, name: split})
+
+
+def _card(task: Task, missing: Missing | None) -> Card:
+    return task.card() if missing is None else missing.card(task.card())
 
 
 @functools.lru_cache(maxsize=4)
@@ -62,7 +65,7 @@ def _imputer(task: Task, missing: Missing) -> Imputer:
 def check_split(spec: RunSpec, name: SplitName) -> None:
     """Raise `UserError` where a split could not be loaded later; done once per process, and nothing is kept."""
     _check(spec.task, name)
-    if type(spec.family).encode is not Family.encode:  # what cannot be read is found by reading it
+    if spec.family.has_encoding():  # what cannot be read is found by reading it
         _check_readable(spec.task, spec.data.missing, spec.family, name)
 
 
@@ -77,7 +80,7 @@ def _check_readable(task: Task, missing: Missing | None, family: Family, name: S
     with reading(task):
         split = task.load([name])[name]
     if len(split):
-        family.encode(task.card() if missing is None else missing.card(task.card()), split.inputs)
+        family.encode(_card(task, missing), split.inputs)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from suite.atomic import write_text
@@ -38,10 +39,14 @@ def belongs_to_study(folder: RunFolder, store: Store) -> bool:
     return study is not None and (store.root / "studies" / study / "study.yaml").is_file()
 
 
-def unfinished(store: Store, say: Callable[[str], None], complain: Callable[[str], None]) -> tuple[list[Sweep], int]:
-    """Return the sweeps that were cut off and can go on, and how many cannot."""
+def unfinished(
+    store: Store, say: Callable[[str], None], complain: Callable[[str], None], names: Collection[str] | None = None
+) -> tuple[list[Sweep], int]:
+    """Return the sweeps that were cut off and can go on, and how many cannot; of all studies, or of those named."""
     sweeps, unprepared = [], 0
     for folder in study_folders(store):
+        if names is not None and folder.name not in names:
+            continue
         owner = owner_of(folder)
         if owner is not None:
             say(f"{folder.name}  is being searched by {owner}")
@@ -59,39 +64,46 @@ def unfinished(store: Store, say: Callable[[str], None], complain: Callable[[str
 
 
 def reconcile_all(
-    store: Store, *, storage_url: str | None, mirror: Mirror, complain: Callable[[str], None]
+    store: Store,
+    *,
+    storage_url: str | None,
+    mirror: Mirror,
+    complain: Callable[[str], None],
+    names: Collection[str] | None = None,
 ) -> tuple[int, int]:
-    """Bring Optuna's database and MLflow up to date with every study that nobody is at work on.
+    """Bring Optuna's database and MLflow up to date with every study that nobody is at work on, or with those named.
 
     Returns:
-        How much had to be written, and how many studies could not be.
+        How much had to be written, and how many studies could not be. One whose description is damaged has no indices
+        to bring up to date; `unfinished` says what is wrong with it.
     """
-    folders = [folder for folder in study_folders(store) if owner_of(folder) is None]
-    if not folders:
+    described = []
+    for folder in study_folders(store):
+        if owner_of(folder) is None and (names is None or folder.name in names):
+            with contextlib.suppress(StudyError):
+                described.append((folder, folder.description()))
+    if not described:
         return 0, 0
-    written = failed = 0
-    for folder, index in _indices(folders, storage_url or default_url(store.root / "studies")):
-        try:
-            written += reconcile(folder, store, index, mirror)
-        except MirrorError as error:
-            complain(f"boltbench: {error}")
-            return written, failed + 1
-        except (UserError, StudyError, StorageError) as error:
-            complain(f"boltbench: {folder.name}: {error}")
-            failed += 1
-    return written, failed
-
-
-def _indices(folders: list[StudyFolder], url: str) -> Iterator[tuple[StudyFolder, OptunaIndex]]:
     try:
-        storage = open_storage(url)
+        storage = open_storage(storage_url or default_url(store.root / "studies"))
     except StorageError as error:
         raise UserError(str(error)) from None
-    for folder in folders:
-        description = folder.description()
-        if description is not None:
-            yield folder, OptunaIndex(storage, description)
-    storage.engine.dispose()
+    written = failed = 0
+    try:
+        for folder, description in described:
+            if description is None:
+                continue
+            try:
+                written += reconcile(folder, store, OptunaIndex(storage, description), mirror)
+            except MirrorError as error:
+                complain(f"boltbench: {error}")
+                return written, failed + 1
+            except (UserError, StudyError, StorageError) as error:
+                complain(f"boltbench: {folder.name}: {error}")
+                failed += 1
+    finally:
+        storage.engine.dispose()
+    return written, failed
 
 
 def studies_to_go_on(root: Path) -> list[str]:

@@ -64,6 +64,7 @@ def test_varied_settings_make_a_run_of_each_value_and_end_with_the_front(done: F
         (("--vary", "compression.shar=0.5,0.9"), "Did you mean"),
         (("--vary", "compression.share=0.5,1.5"), "must hold, but got compression.share=1.5"),
         (("--vary", "compression.share=0.5,0.9", "--compression.share", "0.7"), "give one of them"),
+        (("--vary", "compression.share=0.5,0.9", "--vary", "compression.share=0.6,0.7"), "must be varied once"),
     ],
 )
 def test_a_variation_that_makes_no_sense_is_refused(words: tuple[str, ...], law: str, done: Front) -> None:

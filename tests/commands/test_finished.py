@@ -69,6 +69,25 @@ def test_the_short_way_imports_nothing_slow() -> None:
     assert not {"torch", "lightning", "mlflow", "optuna", "pandas", "sqlalchemy"} & set(found.stdout.split())
 
 
+def test_a_trial_that_is_to_go_on_is_refused_with_its_study_named(copy: Front) -> None:
+    trial = next(path.name for path in (copy.root / "runs").iterdir() if path.is_dir())
+    before = snapshot(copy.root)
+    outcome = copy("resume", trial)
+    assert outcome.code == 2
+    assert f"{trial!r} is a part of the study {NAME!r}" in outcome.err
+    assert snapshot(copy.root) == before
+
+
+def test_a_study_that_cannot_go_on_is_no_matter_of_another_that_is_named(copy: Front) -> None:
+    broken = Path(shutil.copytree(copy.root / "studies" / NAME, copy.root / "studies" / "broken"))
+    (broken / "study.yaml").write_text("{")
+    assert copy("resume", NAME).code == 0
+    for words in (("resume", "broken"), ("resume",)):
+        outcome = copy(*words)
+        assert outcome.code == 1
+        assert outcome.err.count("broken  cannot go on") == 1
+
+
 def test_other_arguments_go_the_long_way(copy: Front, slow_ways: list[str]) -> None:
     assert copy(*SWEEP, "3").code == 0
     assert slow_ways == ["sweep"]
