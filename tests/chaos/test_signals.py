@@ -1,4 +1,5 @@
 import random
+import re
 import shutil
 import signal
 import time
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from suite.interrupts import REPEAT_SECONDS
-from tests.chaos.campaign import CASES, DIGESTS, ROUNDS, Undisturbed, digests, wait_until_training, words
+from suite.runs.folder import RunFolder
+from tests.chaos.campaign import CASES, DIGESTS, EXECUTION, ROUNDS, Undisturbed, digests, wait_until_training, words
 from tests.chaos.zygote import Zygote
 from tests.commands.front import Front
 
@@ -73,15 +75,31 @@ def test_a_second_signal_ends_the_process_at_once(zygote: Zygote, front: Front) 
 
 
 def test_of_two_processes_one_makes_the_run_and_the_other_names_it(zygote: Zygote, front: Front) -> None:
-    first = zygote.start(*words("mlp", 30), "--root", front.root)
-    second = zygote.start(*words("mlp", 30), "--root", front.root)
-    outcomes = {first.pid: first.wait(), second.pid: second.wait()}
-    assert sorted(outcome.code for outcome in outcomes.values()) == [0, 1], outcomes
-    winner = next(pid for pid, outcome in outcomes.items() if outcome.code == 0)
-    loser = next(outcome for outcome in outcomes.values() if outcome.code == 1)
-    assert f"is being made by process {winner} on " in loser.err
+    run = ("digits", "mlp", "--budget.epochs", 600, *EXECUTION)
+    children = {child.pid: child for child in (zygote.start("run", *run, "--root", front.root) for _ in range(2))}
+    owner = children.pop(wait_for_owner(front.root))
+    owner.signal(signal.SIGSTOP)  # or it may be done, on a busy machine, before the other one has looked
+    (other,) = children.values()
+    try:
+        refused = other.wait()
+    finally:
+        owner.signal(signal.SIGCONT)
+    assert refused.code == 1, refused.text
+    assert f"is being made by process {owner.pid} on " in refused.err
+    assert owner.wait().code == 0
     assert set(front.result()["digests"]) == DIGESTS
     assert len(front.mlflow_runs()) == 1
+
+
+def wait_for_owner(root: Path) -> int:
+    """Return the process that holds the only run, once one does."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for path in root.glob("runs/*"):
+            if found := re.match(r"process (\d+) on ", RunFolder(path).owner() or ""):
+                return int(found[1])
+        time.sleep(0.002)
+    raise AssertionError("no process held the run within a minute")
 
 
 @pytest.mark.parametrize("num_processes", [3, *(pytest.param(8, marks=pytest.mark.slow),) * (1 + ROUNDS // 10)])
