@@ -71,10 +71,10 @@ def database_engine(uri: str) -> Engine:
     """Return an engine that keeps no connection and does not wait long for a server that does not answer."""
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool, isolation_level="AUTOCOMMIT")
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
     if engine.driver in ("psycopg", "psycopg2") and "connect_timeout" not in engine.url.query:
         url = engine.url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
-        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, isolation_level="AUTOCOMMIT")
+        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
     return engine
 
 

@@ -62,8 +62,8 @@ class Trial:
         return self.status not in OPEN
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        """Return plain values; lists and mappings in them are the trial's own."""
+        return {"schema": SCHEMA, **vars(self)}
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Trial:

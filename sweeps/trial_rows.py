@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any
 
 from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 
@@ -32,9 +33,12 @@ def write_trials(storage: RDBStorage, study_id: int, first: int, trials: Sequenc
         rows = [_trial_row(study_id, number, trial) for number, trial in enumerate(trials, first)]
         session.add_all(rows)
         session.flush()  # the trials have their ids now
-        session.add_all(
-            part for row, trial in zip(rows, trials, strict=True) for part in _parts_of(cast(int, row.trial_id), trial)
-        )
+        parts: dict[type[models.BaseModel], list[dict[str, Any]]] = {}
+        for row, trial in zip(rows, trials, strict=True):
+            for table, part in _parts_of(trial):
+                parts.setdefault(table, []).append({"trial_id": row.trial_id, **part})
+        for table, content in parts.items():
+            session.execute(insert(table), content)
 
 
 def _trial_row(study_id: int, number: int, trial: FrozenTrial) -> models.TrialModel:
@@ -47,22 +51,26 @@ def _trial_row(study_id: int, number: int, trial: FrozenTrial) -> models.TrialMo
     )
 
 
-def _parts_of(trial_id: int, trial: FrozenTrial) -> Iterator[models.BaseModel]:
+def _parts_of(trial: FrozenTrial) -> Iterator[tuple[type[models.BaseModel], dict[str, Any]]]:
+    """Yield what belongs to a trial: a table, and a row without the trial's id."""
     for objective, value in enumerate(trial.values or ()):
         stored, value_kind = models.TrialValueModel.value_to_stored_repr(value)
-        yield models.TrialValueModel(trial_id=trial_id, objective=objective, value=stored, value_type=value_kind)
+        yield models.TrialValueModel, {"objective": objective, "value": stored, "value_type": value_kind}
     for name, value in trial.params.items():
         distribution = trial.distributions[name]
-        yield models.TrialParamModel(
-            trial_id=trial_id,
-            param_name=name,
-            param_value=distribution.to_internal_repr(value),
-            distribution_json=distribution_to_json(distribution),
+        yield (
+            models.TrialParamModel,
+            {
+                "param_name": name,
+                "param_value": distribution.to_internal_repr(value),
+                "distribution_json": distribution_to_json(distribution),
+            },
         )
     for key, value in trial.user_attrs.items():
-        yield models.TrialUserAttributeModel(trial_id=trial_id, key=key, value_json=json.dumps(value))
+        yield models.TrialUserAttributeModel, {"key": key, "value_json": json.dumps(value)}
     for step, value in trial.intermediate_values.items():
         stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-        yield models.TrialIntermediateValueModel(
-            trial_id=trial_id, step=step, intermediate_value=stored, intermediate_value_type=kind
+        yield (
+            models.TrialIntermediateValueModel,
+            {"step": step, "intermediate_value": stored, "intermediate_value_type": kind},
         )

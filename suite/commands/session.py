@@ -8,7 +8,6 @@ from typing import Any
 
 from suite.commands.packing import MIRROR_UNFINISHED, make_executor, run_packed
 from suite.console import RunReporter, complain, say, show
-from suite.errors import UserError
 from suite.interrupts import Interrupts
 from suite.runs.execute import execute
 from suite.runs.folder import RunBusyError, RunFolder, Store
@@ -132,16 +131,11 @@ def _mirror_in_time(mirror: Mirror, folder: RunFolder, interrupts: Interrupts) -
 
 def mirror_quietly(mirror: Mirror, folders: list[RunFolder]) -> int:
     """Mirror runs; when MLflow cannot be written, say it and go on, since the folders hold everything."""
-    written = 0
-    for folder in folders:
-        try:
-            written += mirror.sync(folder)
-        except MirrorError as error:  # the next one would wait for the same server
-            complain(f"boltbench: {error}")
-            break
-        except UserError as error:  # this folder is damaged, and the others are not
-            complain(f"boltbench: {error}")
-    return written
+    try:
+        return mirror.sync_all(folders, lambda error: complain(f"boltbench: {error}"))
+    except MirrorError as error:
+        complain(f"boltbench: {error}")
+        return 0
 
 
 def show_leaderboards(prepared: list[Prepared], store: Store) -> None:

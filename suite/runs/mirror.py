@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +20,10 @@ from results.tracking import COMPLETE_TAG as DIGEST_TAG
 from results.tracking import PREFIX, RUN_ID_TAG
 from suite.errors import UserError
 from suite.runs.explained import log_explanation
-from suite.runs.folder import ENVIRONMENT, RESULT, SPEC, RunFolder, Store
+from suite.runs.folder import ENVIRONMENT, EXPLANATION, RESULT, SPEC, RunFolder, Store
+from suite.runs.mlflow_rows import EndedRun, write_runs
 from suite.runs.mlflow_store import MlflowStore, default_tracking_uri
-from suite.runs.mlflow_words import (
-    STATUSES,
-    dataset_of,
-    experiment_note,
-    metrics_of,
-    milliseconds,
-    params_of,
-    record_tags,
-    tags_of,
-)
+from suite.runs.mlflow_words import dataset_of, ended_run, experiment_note, record_tags
 from suite.runs.study_mirror import PARENT_TAG, StudyMirror, part_of_study
 
 if TYPE_CHECKING:
@@ -39,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DIGEST_TAG", "OWNER_TAG", "Mirror", "MirrorError", "default_tracking_uri"]
 
+CHUNK = 100
+"""How many runs one transaction writes at most."""
 OWNER_TAG = "root_id"
 """Which root wrote a copy."""
 
@@ -66,19 +60,56 @@ class Mirror(MlflowStore):
 
         Raises:
             MirrorError: MLflow could not be written.
+            UserError: The folder is damaged.
+        """
+
+        def refuse(error: UserError) -> None:
+            raise error
+
+        return self.sync_all([folder], refuse) == 1
+
+    def sync_all(self, folders: Iterable[RunFolder], complain: Callable[[UserError], None]) -> int:
+        """Bring MLflow's copies of runs up to date, new trials many at once; return how many had to be written.
+
+        Args:
+            folders: The runs.
+            complain: Told of each folder that is damaged; the others go on.
+
+        Raises:
+            MirrorError: MLflow could not be written.
         """
         try:
-            return self._sync(folder)
+            return self._sync_all(folders, complain)
         except UserError:
             raise
         except Exception as error:  # sqlalchemy, requests and MLflow errors have no common base
             # The URI may carry a password; the message of a database driver may too, so only its type is told.
             raise MirrorError(
-                f"MLflow could not be written ({type(error).__name__}). The run is safe in {str(folder.path)!r}; "
-                "`boltbench resume` mirrors it when MLflow is back."
+                f"MLflow could not be written ({type(error).__name__}). The runs are safe in "
+                f"{str(self.store.runs)!r}; `boltbench resume` mirrors them when MLflow is back."
             ) from error
 
-    def _sync(self, folder: RunFolder) -> bool:
+    def _sync_all(self, folders: Iterable[RunFolder], complain: Callable[[UserError], None]) -> int:
+        num_changed = 0
+        new: dict[str, EndedRun] = {}
+        for folder in {folder.run_id: folder for folder in folders}.values():
+            try:
+                num_changed += self._sync(folder, new)
+            except UserError as error:
+                complain(error)
+            if len(new) == CHUNK:  # a database that goes away keeps what was written before
+                self._write(new)
+        self._write(new)
+        return num_changed
+
+    def _write(self, new: dict[str, EndedRun]) -> None:
+        if new:
+            write_runs(self.engine(), list(new.values()))
+            self._written |= new.keys()
+            new.clear()
+
+    def _sync(self, folder: RunFolder, later: dict[str, EndedRun]) -> bool:
+        """Bring one copy up to date, or put it among those that are written ``later``."""
         result = folder.result()
         if result is None:
             return False
@@ -90,10 +121,10 @@ class Mirror(MlflowStore):
         own = [run for run in copies if self._is_own(run, digest)]
         if not own and any(run.data.tags.get(DIGEST_TAG) == digest for run in copies):
             return False  # another root has the very same record, and keeps its copy up to date
-        record = record_tags(folder)
         original = self._original(experiment, result)
         if len(own) == 1 and own[0].data.tags.get(DIGEST_TAG) == digest:
-            changes = [self._follow(own[0], original), self._update_record(own[0], record), self._adopt(own[0])]
+            changes = [self._follow(own[0], original), self._update_record(own[0], record_tags(folder))]
+            changes.append(self._adopt(own[0]))
             return any([*changes, log_explanation(client, own[0].info.run_id, own[0].data.tags, folder)])
         damaged = folder.damaged_files()
         if damaged:
@@ -104,30 +135,30 @@ class Mirror(MlflowStore):
         for stale in own:
             # Cut short, made anew or gone on with since: a fresh copy, so that no curve holds points of both.
             client.delete_run(stale.info.run_id)
-        # The experiment is the task: lists and legends have room for a name's first twenty letters, and would show
-        # the task alone.
-        name = folder.run_id.removeprefix(f"{result['task']}-") if part.name is None else part.name
-        tags = tags_of(result) | part.tags(self._parent(part.study)) | self._owner()
+        tags = part.tags(self._parent(part.study)) | self._owner()
         if original is not None:
             tags[PARENT_TAG] = original
-        start = milliseconds(result["started_at"])
-        run = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
-        if part.params is None:  # a sweep makes hundreds of trials: their files stay where they are
-            client.log_inputs(run, [dataset_of(result)])
-            self._log_artifacts(run, folder)
-        log_explanation(client, run, {}, folder)
-        status = STATUSES.get(result["status"], "FAILED")
-        client.set_terminated(run, status, end_time=milliseconds(result["finished_at"]))
+        run = ended_run(folder, result, experiment, part, tags, {DIGEST_TAG: digest})
+        # A sweep makes hundreds of trials: their files stay where they are.
+        is_trial = part.params is not None
+        if is_trial and self.is_database and not (folder.path / EXPLANATION).is_file():
+            later[folder.run_id] = run
+        else:
+            self._create(run, folder, result, with_files=not is_trial)
+        return True
+
+    def _create(self, run: EndedRun, folder: RunFolder, result: dict[str, Any], *, with_files: bool) -> None:
+        client = self.client()
+        info = client.create_run(run.experiment, start_time=run.start, tags=dict(run.tags), run_name=run.name).info
+        if with_files:
+            client.log_inputs(info.run_id, [dataset_of(result)])
+            self._log_artifacts(info.run_id, folder)
+        log_explanation(client, info.run_id, {}, folder)
+        client.set_terminated(info.run_id, run.status, end_time=run.end)
         # The digest is the last that is written, as result.json is: a copy that a kill cut short does not carry it,
         # and is made anew.
-        self.log(
-            run,
-            params=params_of(result["spec"]) if part.params is None else part.params,
-            metrics=metrics_of(folder, result),
-            tags={**record, DIGEST_TAG: digest},
-        )
+        self.log(info.run_id, params=run.params, metrics=run.metrics, tags=run.proof)
         self._written.add(folder.run_id)
-        return True
 
     def preload(self, about: Mapping[str, Any]) -> None:
         """Read once which runs of a task's experiment are there, so that `sync` need not ask for each.
@@ -137,7 +168,7 @@ class Mirror(MlflowStore):
         """
         try:
             self._preload(about)
-        except Exception as error:  # as in `sync`
+        except Exception as error:  # as in `sync_all`
             raise MirrorError(f"MLflow could not be read ({type(error).__name__}).") from error
 
     def _preload(self, about: Mapping[str, Any]) -> None:
@@ -178,7 +209,7 @@ class Mirror(MlflowStore):
             return StudyMirror(self).sync(path, is_running=is_running)
         except UserError:
             raise
-        except Exception as error:  # as in `sync`
+        except Exception as error:  # as in `sync_all`
             raise MirrorError(
                 f"MLflow could not be written ({type(error).__name__}). The study is safe in {str(path)!r}; "
                 "`boltbench resume` mirrors it when MLflow is back."
@@ -199,7 +230,7 @@ class Mirror(MlflowStore):
         folder = RunFolder(self.store.runs / result["parent"])
         if (folder.path / SPEC).is_file():
             with contextlib.suppress(UserError):  # a damaged one is told when its own turn comes
-                self._sync(folder)
+                self.sync(folder)
         found = sorted(self._copies(experiment, folder.run_id), key=lambda run: not self._is_own(run))
         return found[0].info.run_id if found else None
 

@@ -6,18 +6,21 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from results.tracking import make_client
+from results.tracking import database_engine, make_client
 from suite.runs.folder import Store
 from suite.runs.mlflow_tables import prepare_postgresql, prepare_sqlite
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
     from mlflow.tracking import MlflowClient
+    from sqlalchemy import Engine
 
 T = TypeVar("T")
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS = 800, 100, 100
 """What one log_batch call takes: a thousand things, at most a hundred of them parameters or tags each."""
+DATABASES = ("sqlite", "postgresql")
+"""Databases whose tables are written directly (see `suite.runs.mlflow_rows`); the tests have both."""
 EXPERIMENT_KIND = "custom_model_development"
 """Without it MLflow's UI opens an experiment on its pages for language-model traces, which are empty here."""
 
@@ -34,12 +37,24 @@ class MlflowStore:
         self.store = store
         self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(store)
         self._client: MlflowClient | None = None
+        self._engine: Engine | None = None
         self._experiments: dict[str, str] = {}
 
     @property
     def is_local(self) -> bool:
         """Whether it is the one beside the runs, which no other root writes to."""
         return self.tracking_uri == default_tracking_uri(self.store)
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is a database that is at hand, and no server in front of one."""
+        return self.tracking_uri.partition("://")[0].partition("+")[0] in DATABASES
+
+    def engine(self) -> Engine:
+        """Return the database; its tables are there once the client is."""
+        if self._engine is None:
+            self._engine = database_engine(self.tracking_uri)
+        return self._engine
 
     def client(self) -> MlflowClient:
         """Return the client, with the store prepared: one process at a time creates its tables."""

@@ -27,7 +27,7 @@ def prepare_postgresql(uri: str) -> None:
     """Make the tables on a server, whose lock goes with the connection, however that ends."""
     import sqlalchemy
 
-    with database_engine(uri).connect() as connection:
+    with database_engine(uri).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         _touch(uri)
 

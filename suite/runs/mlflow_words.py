@@ -11,6 +11,8 @@ from results.files import RECORD_FILES
 from results.tracking import tags_of_file
 from suite.runs.folder import METRICS, RunFolder
 from suite.runs.metrics_log import read_rows
+from suite.runs.mlflow_rows import EndedRun
+from suite.runs.study_mirror import Part
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
@@ -39,6 +41,39 @@ def tags_of(result: dict[str, Any]) -> dict[str, str]:
     tags["mlflow.note.content"] = f"Replay: `boltbench replay {result['run_id']}`"
     tags |= {"mlflow.source.name": "boltbench", "mlflow.source.type": "LOCAL"}
     return tags
+
+
+def ended_run(
+    folder: RunFolder,
+    result: dict[str, Any],
+    experiment: str,
+    part: Part,
+    tags: Mapping[str, str],
+    proof: Mapping[str, str],
+) -> EndedRun:
+    """Return a run as MLflow is to have it.
+
+    Args:
+        folder: The run.
+        result: Its result.
+        experiment: MLflow's id of its task's experiment.
+        part: Its part in a study.
+        tags: What it has besides that by which it is found.
+        proof: What says that the copy is whole.
+    """
+    # The experiment is the task: lists and legends have room for a name's first twenty letters, and would show the
+    # task alone.
+    return EndedRun(
+        experiment=experiment,
+        name=folder.run_id.removeprefix(f"{result['task']}-") if part.name is None else part.name,
+        status=STATUSES.get(result["status"], "FAILED"),
+        start=milliseconds(result["started_at"]),
+        end=milliseconds(result["finished_at"]),
+        params=params_of(result["spec"]) if part.params is None else part.params,
+        metrics=list(metrics_of(folder, result)),
+        tags={**tags_of(result), **tags},
+        proof={**record_tags(folder), **proof},
+    )
 
 
 def experiment_note(result: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -34,9 +35,13 @@ class SearchSpace:
     fields: Mapping[str, Field]
     """The searched fields by dotted name."""
 
+    @functools.cached_property
+    def _base_mapping(self) -> dict[str, Any]:
+        return self.base.to_mapping()  # asked for with every trial, it looks every regulariser up
+
     def spec_mapping(self, params: Mapping[str, Scalar]) -> dict[str, Any]:
         """Return the spec of a point of the space as plain nested values."""
-        mapping = copy.deepcopy(self.base.to_mapping())
+        mapping = copy.deepcopy(self._base_mapping)
         for name, value in self.values(params).items():
             group, _, key = name.partition(".")
             mapping[group][key] = value

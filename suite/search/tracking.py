@@ -5,6 +5,7 @@ A trial waits for neither. What could not be written is said once; `boltbench re
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -20,6 +21,9 @@ from suite.search.sweep import Sweep
 from sweeps.index import OptunaIndex
 from sweeps.records import RESULT, StudyFolder, Trial
 from sweeps.storage import StorageError
+
+PACE_SECONDS = 1.0
+"""How long the trials that end are gathered before they are written together."""
 
 
 class Tracking:
@@ -48,7 +52,9 @@ class Tracking:
         # Copies: the trials themselves change in the parent's loop meanwhile.
         self._over: dict[str, dict[int, Trial]] = {sweep.name: {} for sweep in sweeps}
         self._folders = {sweep.name: sweep.folder for sweep in sweeps}
+        self._waiting: dict[str, queue.SimpleQueue[RunFolder]] = {sweep.name: queue.SimpleQueue() for sweep in sweeps}
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._is_closing = threading.Event()
         self._broken: set[str] = set()
         self._thread = threading.Thread(target=self._serve, name="tracking", daemon=True)
 
@@ -63,7 +69,9 @@ class Tracking:
         """Take note of a trial that has begun or ended."""
         if trial.is_over:
             self._over[name][trial.number] = dataclasses.replace(trial)
-            self._work.put(functools.partial(self._write, name, runs_of(self._store, [trial])))
+            for folder in runs_of(self._store, [trial]):
+                self._waiting[name].put(folder)
+            self._work.put(functools.partial(self._write, name))
 
     def runs_ended(self, folders: Sequence[RunFolder]) -> None:
         """Take note of ordinary runs that have ended."""
@@ -78,6 +86,7 @@ class Tracking:
 
     def close(self, wait_for: Callable[[threading.Thread], bool]) -> None:
         """Wait until everything is written, or as long as ``wait_for`` does; `boltbench resume` writes what is left."""
+        self._is_closing.set()
         self._work.put(None)
         if not wait_for(self._thread):
             self._complain("boltbench: The indices do not have everything yet; `boltbench resume` writes what is left.")
@@ -95,7 +104,15 @@ class Tracking:
         self._mirror_study(name, is_running=True)
         self._mirror_runs(folders)
 
-    def _write(self, name: str, folders: Sequence[RunFolder]) -> None:
+    def _write(self, name: str) -> None:
+        """Write the trials that have ended, as many as there are: a transaction costs more than what is in it."""
+        if self._waiting[name].empty():
+            return  # an earlier turn took this trial, too
+        self._is_closing.wait(PACE_SECONDS)
+        folders = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                folders.append(self._waiting[name].get_nowait())
         self._index(lambda: self._indices[name].append(self._leading(name)))
         self._mirror_runs(folders)
 
@@ -115,8 +132,7 @@ class Tracking:
             self._break("optuna", f"Optuna's database could not be written ({type(error).__name__}).")
 
     def _mirror_runs(self, folders: Sequence[RunFolder]) -> None:
-        for folder in folders:
-            self._mirror_one(functools.partial(self._mirror.sync, folder))
+        self._mirror_one(lambda: self._mirror.sync_all(folders, self._complain_of))
 
     def _mirror_study(self, name: str, *, is_running: bool = False) -> None:
         self._mirror_one(lambda: self._mirror.sync_study(self._folders[name].path, is_running=is_running))
@@ -129,7 +145,10 @@ class Tracking:
         except MirrorError as error:
             self._break("mlflow", str(error))
         except UserError as error:  # this folder is damaged, and the others are not
-            self._complain(f"boltbench: {error}")
+            self._complain_of(error)
+
+    def _complain_of(self, error: UserError) -> None:
+        self._complain(f"boltbench: {error}")
 
     def _break(self, which: str, message: str) -> None:
         self._broken.add(which)
@@ -142,8 +161,16 @@ def runs_of(store: Store, trials: Sequence[Trial]) -> list[RunFolder]:
 
 
 def reconcile(folder: StudyFolder, store: Store, index: OptunaIndex, mirror: Mirror) -> int:
-    """Bring both indices up to date with a study that nobody is at work on; return how much had to be written."""
+    """Bring both indices up to date with a study that nobody is at work on; return how much had to be written.
+
+    Raises:
+        UserError: A trial's folder is damaged; what could be written is.
+    """
     trials = folder.trials()
     written = index.sync(trials) + int(mirror.sync_study(folder.path))
     mirror.preload(folder.description() or {})  # asked for one by one, 500 trials take half a minute
-    return written + sum(mirror.sync(run) for run in runs_of(store, trials))
+    damaged: list[UserError] = []
+    written += mirror.sync_all(runs_of(store, trials), damaged.append)
+    if damaged:
+        raise damaged[0]
+    return written

@@ -6,15 +6,18 @@ import re
 import shutil
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 import yaml
+from sqlalchemy import Engine
 
 from suite.runs.folder import RunFolder, Store
 from suite.runs.mirror import Mirror, default_tracking_uri
+from suite.runs.mlflow_rows import EndedRun, write_runs
 from tests.commands.front import Front, make_front, snapshot
 
 SHORT = ("--budget.steps", "12", "--evaluation.every_steps", "4", "--data.batch_size", "32")
@@ -155,22 +158,37 @@ def test_a_finished_sweep_is_told_again_and_nothing_changes(swept: Front) -> Non
     assert snapshot(swept.root) == before
 
 
+@pytest.mark.parametrize("databases", [("sqlite",), ()], ids=["as rows", "by the client"])
 def test_indices_that_were_deleted_come_back_from_the_folders_with_all_rows_equal(
-    copy: Front, migrated_store: Path
+    databases: tuple[str, ...],
+    swept: Front,
+    migrated_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = optuna_rows(copy), mlflow_rows(copy)
-    for path in (copy.root / "studies").glob("optuna.db*"):
-        path.unlink()
-    shutil.rmtree(copy.root / "mlflow")
-    shutil.copytree(migrated_store, copy.root / "mlflow")
-    assert copy("resume").code == 0
-    assert (optuna_rows(copy), mlflow_rows(copy)) == before
-    files = snapshot(copy.root / "runs"), snapshot(copy.root / "studies")
-    again = copy("resume")
+    written: list[int] = []
+
+    def write(engine: Engine, runs: Sequence[EndedRun]) -> list[str]:
+        written.append(len(runs))
+        return write_runs(engine, runs)
+
+    monkeypatch.setattr("suite.runs.mlflow_store.DATABASES", databases)
+    monkeypatch.setattr("suite.runs.mirror.write_runs", write)
+    # Another root, since MLflow keeps the connections to a deleted database open inside one process.
+    other = Front(tmp_path / "other")
+    shutil.copytree(swept.root / "runs", other.root / "runs")
+    shutil.copytree(swept.root / "studies", other.root / "studies", ignore=shutil.ignore_patterns("optuna.db*"))
+    shutil.copytree(migrated_store, other.root / "mlflow")
+    assert other("resume").code == 0
+    assert written == ([6] if databases else [])
+    before = optuna_rows(swept), mlflow_rows(swept)
+    assert (optuna_rows(other), mlflow_rows(other)) == before
+    files = snapshot(other.root / "runs"), snapshot(other.root / "studies")
+    again = other("resume")
     assert "up to date in MLflow: 0." in again.out
-    assert (snapshot(copy.root / "runs"), snapshot(copy.root / "studies")) == files
-    assert (optuna_rows(copy), mlflow_rows(copy)) == before
-    assert copy("doctor").out.count("wrong") == 0
+    assert (snapshot(other.root / "runs"), snapshot(other.root / "studies")) == files
+    assert (optuna_rows(other), mlflow_rows(other)) == before
+    assert other("doctor").out.count("wrong") == 0
 
 
 def test_a_sweep_that_was_stopped_goes_on_to_the_same_trials(swept: Front, front: Front) -> None:
