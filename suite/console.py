@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_SECONDS = 10.0
 """Without a terminal a long run says where it stands this often."""
+PLAIN_COLUMNS, UNBOUNDED_COLUMNS = 120, 10_000
+"""Width of a table where there is no terminal, and one that no table needs."""
 
 
 def say(text: str = "") -> None:
@@ -31,11 +33,16 @@ def complain(text: str) -> None:
 
 
 def show(renderable: Any) -> None:
-    """Print a rich table: as wide as the terminal, or 120 columns where there is none."""
+    """Print a rich table: as wide as the terminal; where there is none 120 columns, or what it takes to cut nothing."""
     from rich.console import Console
+    from rich.measure import Measurement
 
-    console = Console(file=sys.stdout) if sys.stdout.isatty() else Console(file=sys.stdout, width=120)
-    console.print(renderable)
+    if sys.stdout.isatty():
+        Console(file=sys.stdout).print(renderable)
+        return
+    boundless = Console(width=UNBOUNDED_COLUMNS)
+    needed = Measurement.get(boundless, boundless.options, renderable).minimum
+    Console(file=sys.stdout, width=max(PLAIN_COLUMNS, needed)).print(renderable)
 
 
 class RunReporter:

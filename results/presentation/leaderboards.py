@@ -63,6 +63,8 @@ def caption(table: pd.DataFrame) -> str:
         several = f"{most} seed{'s' if most > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
         sentences.append(f"{'Mean ± sd' if most > 1 else 'Score'} over {several}.")
         sentences.append(_certainty(table, most))
+    if behind := _at_the_floor(table):
+        sentences.append(behind)
     if attrs["num_failed"]:
         sentences.append(f"{attrs['num_failed']} of {count_text(attrs['num_runs'], 'run')} did not complete.")
     if attrs["num_untested"]:
@@ -70,6 +72,17 @@ def caption(table: pd.DataFrame) -> str:
     if attrs["num_varied"]:
         sentences.append(f"{count_text(attrs['num_varied'], 'run')} with a seed set apart not ranked.")
     return " ".join(sentences)
+
+
+def _at_the_floor(table: pd.DataFrame) -> str:
+    """Return from which rank on the rows are no better than the floor; nothing where all of them are."""
+    means, floor = table["mean"], table.attrs["floor"]
+    behind = table[means <= floor if table.attrs["direction"] == "maximize" else means >= floor]
+    if behind.empty:
+        return ""
+    first, last = int(behind["rank"].min()), int(table["rank"].max())
+    which = f"Rank {first} is" if first == last else f"Ranks {first} to {last} are"
+    return f"{which} no better than the floor."
 
 
 def _certainty(table: pd.DataFrame, most: int) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch.utils.flop_counter  # noqa: F401  # what the first job would import otherwise, in every worker again
 
+import suite.metrics  # noqa: F401  # the same
 from suite.atomic import WriteError
 from suite.engine.devices import Execution
 from suite.engine.progress import TrainingState
 from suite.errors import UserError
 from suite.plugins import load_once
+from suite.regularizer import regularization_class
 from suite.runs.execute import execute
 from suite.runs.folder import METRICS, RunFolder
 from suite.runs.metrics_log import read_curves
@@ -24,6 +26,7 @@ from suite.spec import RunSpec
 from sweeps.executors.base import Channel
 from sweeps.search import UNWRITABLE
 
+regularization_class()  # imports every regulariser, as the first job would
 OBJECTIVES = ("score", "num_parameters", "seconds", "flops_per_step", "peak_memory_mib")
 """What a search can aim at: the val score of the selected weights, and costs, which are made small."""
 

@@ -72,6 +72,22 @@ def test_the_caption_says_metric_direction_floor_and_seeds(full):
     assert "1 of 5 runs did not complete." in text
 
 
+def test_rows_that_do_not_beat_the_floor_are_named(runs):
+    runs.add_seeds([0.95, 0.96], config_id="a")
+    assert "floor." not in " ".join(shown(runs).split()).replace("floor 10.00.", "")
+    runs.add_seeds([0.1, 0.1], config_id="b", family="linear")
+    assert "Rank 2 is no better than the floor." in " ".join(shown(runs).split())
+    runs.add_seeds([0.08, 0.1], config_id="c", family="gru")
+    runs.add(config_id="d", family="cnn", status="diverged", scores=None)  # it has no rank
+    assert "Ranks 2 to 3 are no better than the floor." in " ".join(shown(runs).split())
+
+
+def test_of_errors_the_greater_do_not_beat_the_floor(runs):
+    for config_id, score in (("a", 0.05), ("b", 0.1667), ("c", 0.2)):
+        runs.add(test=score, config_id=config_id, metric="squared-error", direction="minimize", floor=0.1667)
+    assert "Ranks 2 to 3 are no better than the floor." in " ".join(shown(runs).split())
+
+
 def test_a_level_that_all_rows_share_is_said_once(runs):
     runs.add()
     text = shown(runs)
