@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from suite import hints
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from suite.engine.progress import Row, TrainingState
     from suite.runs.prepare import Prepared
+
+T = TypeVar("T")
 
 PLAIN_EVERY_SECONDS = 10.0
 """Without a terminal a long run says where it stands this often."""
@@ -43,6 +46,26 @@ def show(renderable: Any) -> None:
     boundless = Console(width=UNBOUNDED_COLUMNS)
     needed = Measurement.get(boundless, boundless.options, renderable).minimum
     Console(file=sys.stdout, width=max(PLAIN_COLUMNS, needed)).print(renderable)
+
+
+def watched(items: Sequence[T], what: str) -> Iterator[T]:
+    """Yield the items, saying how far one is: a bar that goes away on a terminal, elsewhere a line now and then.
+
+    Args:
+        items: What is gone through.
+        what: What is done with them, such as "checking runs".
+    """
+    if sys.stdout.isatty():
+        from rich.progress import track
+
+        yield from track(items, description=what, transient=True)
+        return
+    said = time.monotonic()
+    for index, item in enumerate(items):
+        if time.monotonic() - said >= PLAIN_EVERY_SECONDS:
+            said = time.monotonic()
+            say(f"  {what}: {index}/{len(items)}")
+        yield item
 
 
 class RunReporter:

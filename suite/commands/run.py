@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.console import complain, say
+from suite.console import complain, say, watched
 from suite.errors import UserError, shown
 from suite.hints import command
 
@@ -195,7 +195,7 @@ def _from_plan(arguments: Namespace, rest: list[str], runs: Path) -> list[Prepar
     prepared: list[Prepared] = []
     left_out: dict[tuple[str, str], list[str]] = {}
     without_data: set[str] = set()
-    for cell in cells:
+    for cell in watched(cells, "checking the plan's pairs"):
         task = cell.task["name"]
         if task in without_data:
             continue

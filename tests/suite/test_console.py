@@ -1,7 +1,8 @@
 import pytest
 from rich.table import Table
 
-from suite.console import PLAIN_COLUMNS, show
+import suite.console
+from suite.console import PLAIN_COLUMNS, show, watched
 
 
 def table(*cells: str, wraps: bool = False) -> Table:
@@ -28,3 +29,15 @@ def test_a_table_with_very_many_columns_shows_them_all(capsys: pytest.CaptureFix
     names = [f"cell-{index}" for index in range(60)]
     show(table(*names))
     assert capsys.readouterr().out.split()[60:] == names
+
+
+def test_long_checks_say_how_far_they_are(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 4))  # four seconds from one look at the clock to the next
+    monkeypatch.setattr(suite.console.time, "monotonic", lambda: float(next(clock)))
+    assert list(watched("abcdef", "checking")) == list("abcdef")
+    assert capsys.readouterr().out.splitlines() == ["  checking: 2/6", "  checking: 5/6"]
+
+
+def test_short_checks_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(watched("abc", "checking")) == list("abc")
+    assert capsys.readouterr().out == ""
