@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import types
-from typing import Self
+from typing import NoReturn, Self
 
 STDERR = 2
 """The process's own, whatever sys.stderr stands for at the moment; a handler may write to nothing that has a buffer."""
@@ -16,6 +16,8 @@ STOP_SECONDS = 9.0
 """A clean end comes within this time of the first signal, however many parts share it."""
 GRACE_SECONDS = 7.0
 """Of that, what workers have to reach a block edge; what they leave is for MLflow and Optuna's database."""
+LAST_SECONDS = 9.5
+"""What is still at work then is ended as a kill would end it: no safe point came within the time."""
 POLL_SECONDS = 0.1
 """How soon a signal is noticed by who waits for a thread."""
 REPEAT_SECONDS = 1.0
@@ -23,7 +25,7 @@ REPEAT_SECONDS = 1.0
 
 
 class Interrupts:
-    """While entered, the first signal asks for a clean end, and a second one ends the process at once.
+    """While entered, the first signal asks for a clean end, and a second one, or too long a wait, ends the process.
 
     Ending at once loses nothing that was finished: files are whole or not there, and `boltbench resume` goes on.
     """
@@ -36,9 +38,12 @@ class Interrupts:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._handle)
+        # The kernel's timer: a thread that waits could not be started from within a handler.
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._give_up)
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
 
@@ -69,11 +74,24 @@ class Interrupts:
         now = time.monotonic()
         if self.received is None:
             self.received, self._first = number, now
+            signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
             os.write(STDERR, b"Stopping at the next safe point, with the state saved ...\n")
             return
         if now - self._first < REPEAT_SECONDS:
             return  # make and timeout signal a process and then its group: that is one wish, not two
-        if sys.stdout.isatty():
-            os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # a progress bar hides the cursor
-        # Not an exception: Lightning catches KeyboardInterrupt, takes its time and ends with code 1.
-        os._exit(128 + number)
+        _end(number)
+
+    def _give_up(self, _number: int, _frame: types.FrameType | None) -> None:
+        assert self.received is not None, "the timer is set by the first signal"
+        os.write(
+            STDERR, b"No safe point within 9 seconds: ended at once. `boltbench resume` goes on from what is saved.\n"
+        )
+        _end(self.received)
+
+
+def _end(number: int) -> NoReturn:
+    """End the process at once, with the code of a signal."""
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # a progress bar hides the cursor
+    # Not an exception: Lightning catches KeyboardInterrupt, takes its time and ends with code 1.
+    os._exit(128 + number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
@@ -37,9 +37,20 @@ class Evaluation(Settings):
     """Score test after training. A search never does: its trials have no test score and enter no leaderboard."""
 
 
+class EvaluationStoppedError(Exception):
+    """Somebody wished the scoring of a split to end before its last batch."""
+
+
 @torch.no_grad()
 def evaluate(
-    learner: Learner, split: ResidentSplit, *, batch_size: int, score: Score, noise_seed: int, is_final: bool = False
+    learner: Learner,
+    split: ResidentSplit,
+    *,
+    batch_size: int,
+    score: Score,
+    noise_seed: int,
+    is_final: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[dict[str, float], Tensor]:
     """Return the scores of ``learner`` on ``split`` and its predictions, leaving its mode as it was.
 
@@ -52,6 +63,10 @@ def evaluate(
         score: (predictions, targets) of the whole split -> scores by name; it reads the device once.
         noise_seed: Seeds what predictions draw: samples of a generator are the same at every evaluation.
         is_final: Whether this is the end of a run, where a learner gives also the scores that are dear.
+        should_stop: Asked before each batch: samples of a generator may take minutes.
+
+    Raises:
+        EvaluationStoppedError: ``should_stop`` said so.
     """
     was_training = learner.training
     learner.eval()
@@ -59,10 +74,12 @@ def evaluate(
     try:
         with learner.averaged():
             # Predictions first: what scores draw must not change the samples of a generator.
-            batches = [(learner.predict(batch), batch.targets) for batch in split.batches(batch_size)]
-            own = _means(learner.scores, split, batch_size)
+            batches = [
+                (learner.predict(batch), batch.targets) for batch in _until(should_stop, split.batches(batch_size))
+            ]
+            own = _means(learner.scores, _until(should_stop, split.batches(batch_size)))
             if is_final:
-                own |= _means(learner.final_scores, split, batch_size)
+                own |= _means(learner.final_scores, _until(should_stop, split.batches(batch_size)))
     finally:
         learner.train(was_training)
     predictions = torch.cat([predicted for predicted, _ in batches])
@@ -72,10 +89,17 @@ def evaluate(
     return scores | own, predictions
 
 
-def _means(scores: Callable[[Batch], dict[str, Tensor]], split: ResidentSplit, batch_size: int) -> dict[str, float]:
-    """Return the mean over ``split`` of each score that a learner gives per example."""
+def _until(should_stop: Callable[[], bool], batches: Iterable[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        if should_stop():
+            raise EvaluationStoppedError
+        yield batch
+
+
+def _means(scores: Callable[[Batch], dict[str, Tensor]], batches: Iterable[Batch]) -> dict[str, float]:
+    """Return the mean over all examples of each score that a learner gives per example."""
     found: dict[str, list[Tensor]] = {}
-    for batch in split.batches(batch_size):
+    for batch in batches:
         of_batch = scores(batch)
         if not of_batch:
             break

@@ -15,6 +15,7 @@ from suite.atomic import WriteError, write_text
 from suite.engine.checkpoints import AtomicCheckpointIO, checkpoints, latest_intact
 from suite.engine.data import ResidentSplit
 from suite.engine.devices import configure_torch, peak_memory_mib, reset_peak_memory
+from suite.engine.evaluation import EvaluationStoppedError
 from suite.engine.progress import Row, TrainingState
 from suite.engine.training import Outcome, Training
 from suite.learner import Learner
@@ -43,7 +44,8 @@ def execute(
     Args:
         prepared: What to run.
         folder: Where; a folder with a final result is left as it is, unless ``force``.
-        should_stop: Asked at each block edge; True ends the run as interrupted, ready for `boltbench resume`.
+        should_stop: Asked at each block edge, and before each batch that is scored in the end; True ends the run as
+            interrupted, ready for `boltbench resume`.
         on_edge: Told about each block edge.
         should_prune: Told the primary score of each validation; True ends the run as pruned.
         time_limit_seconds: Seconds of training after which the run ends as timed out.
@@ -131,9 +133,12 @@ def _train_and_score(prepared: Prepared, folder: RunFolder, hooks: dict[str, Any
     else:
         result, weights = found
     try:
-        return result | score(prepared, folder, learner, weights, val, result["digests"])
+        return result | score(prepared, folder, learner, weights, val, result["digests"], hooks["should_stop"])
     except WriteError:
         raise
+    except EvaluationStoppedError:
+        keep_trained(folder, result)
+        return result | {"status": "interrupted", "message": "Stopped while its weights were scored."}
     except Exception as error:  # the training is not to blame: its cost counts, and `boltbench resume` scores again
         keep_trained(folder, result)
         return result | _failure(folder, error)

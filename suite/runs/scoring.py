@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,22 @@ def score(
     weights: Mapping[str, Tensor],
     val: ResidentSplit | None,
     digests: Mapping[str, str],
+    should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """Load the selected weights and score them; return scores and digests, or that the run diverged.
 
     The test split is read here, once; a trial of a search never reads it.
+
+    Raises:
+        EvaluationStoppedError: ``should_stop`` said so before all was scored.
     """
     spec = prepared.spec
-    how: dict[str, Any] = {"batch_size": spec.evaluation.batch_size, "score": spec.task.score, "is_final": True}
+    how: dict[str, Any] = {
+        "batch_size": spec.evaluation.batch_size,
+        "score": spec.task.score,
+        "is_final": True,
+        "should_stop": should_stop,
+    }
     compression: dict[str, Any] | None = None
     if spec.compression is None:
         learner.to(prepared.device)  # Lightning leaves a GPU's learner on the CPU
