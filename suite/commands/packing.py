@@ -24,7 +24,7 @@ from sweeps.search import UnwritableError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-WORK = "suite.search.work:work"
+WORK = "suite.search.worker:work"
 MIRROR_UNFINISHED = "boltbench: MLflow does not have every run yet; `boltbench resume` brings what is missing."
 ATTEMPTS = 3
 """Times a run is begun when its worker dies."""
@@ -136,6 +136,8 @@ def _payload(item: Prepared, store: Store, *, force: bool, plugins: Sequence[str
         "objectives": [],
         "seconds": None,
         "plugins": list(plugins),
+        "run_id": item.run_id,
+        "code_sha256": None,
         "force": force,
     }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from suite.fields import Settings
     from sweeps.executors.base import Executor
 
-WORK = "suite.search.work:work"
+WORK = "suite.search.worker:work"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -188,7 +188,7 @@ def executor_of(workers: str, sweeps: Sequence[Sweep], *, cluster: str | None = 
     from sweeps.executors.places import places
 
     if workers == "inline":
-        return lambda: InlineExecutor(WORK)
+        return lambda: InlineExecutor("suite.search.work:work")
     count = None if workers == "auto" else _count(workers)
     device, threads = sweeps[0].execution.device, sweeps[0].execution.threads
     limits = [sweep.settings.trial_seconds for sweep in sweeps]

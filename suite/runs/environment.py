@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from suite.engine.devices import usable_cores
+from suite.regularizer import REGULARIZERS
 from suite.spec import RunSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +110,7 @@ def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
     ``also`` names further classes, such as the regularisers that a search may switch on.
     """
     suite = ROOT / "suite"
-    paths = {path for pattern in CORE_SOURCES for path in suite.glob(pattern)}
+    paths = set(_core_sources())
     owners = [type(spec.task), type(spec.family), *(type(item) for item in spec.regularization.regularizers()), *also]
     if spec.compression is not None:
         owners.append(type(spec.compression))
@@ -126,16 +127,43 @@ def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def study_code(spec: RunSpec) -> str:
+    """Return the digest of the code that decides a trial: the run's own, and that of every regulariser."""
+    return code_sha256(spec, also=[REGULARIZERS.get(name) for name in REGULARIZERS.names()])
+
+
+@functools.cache
+def _core_sources() -> tuple[Path, ...]:
+    return tuple(path for pattern in CORE_SOURCES for path in (ROOT / "suite").glob(pattern))
+
+
+_pinned: dict[Path, bytes] = {}
+"""The sources as they were when `pin_sources` read them."""
+
+
+def pin_sources() -> None:
+    """Hold every digest of this process to the sources as they are now: it imports none of them anew."""
+    for folder in ("suite", "tasks"):
+        _pinned.update((path, path.read_bytes()) for path in (ROOT / folder).rglob("*.py"))
+
+
 def _source_digest(path: Path) -> str:
-    """Return a digest of the file as it is now: a notebook may load an edited plug-in again."""
+    """Return a digest of the file as it is now, unless it is pinned: a notebook may load an edited plug-in again."""
+    if path in _pinned:
+        return _digest_of(_pinned[path])
     about = path.stat()
     return _digest_of_version(path, about.st_mtime_ns, about.st_size)
 
 
 @functools.cache
 def _digest_of_version(path: Path, _modified: int, _size: int) -> str:
+    return _digest_of(path.read_bytes())
+
+
+@functools.cache
+def _digest_of(source: bytes) -> str:
     """Return a digest of the syntax tree: a comment, a docstring or a line break changes no result and no identity."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,8 +13,7 @@ import yaml
 from suite.atomic import write_text
 from suite.engine.devices import Execution
 from suite.errors import UserError
-from suite.regularizer import REGULARIZERS
-from suite.runs.environment import code_sha256, package_versions
+from suite.runs.environment import code_sha256, package_versions, study_code
 from suite.runs.folder import RunFolder, Store
 from suite.search.outcomes import give_up_run
 from suite.search.space import SearchSpace, searchable
@@ -65,6 +65,11 @@ class Sweep:
         """Where the study lies."""
         return StudyFolder(self.store.root / "studies" / self.name, write_text)
 
+    @functools.cached_property
+    def code_sha256(self) -> str:
+        """Digest of the code of every trial: the one as it was when this process first asked."""
+        return study_code(self.space.base)
+
     def describe(self) -> dict[str, Any]:
         """Return what the study is, as study.yaml holds it."""
         settings, base = self.settings, self.space.base
@@ -100,7 +105,7 @@ class Sweep:
             "execution": execution,
             "plugins": list(self.plugins),
             "data_sha256": card.sha256,
-            "code_sha256": study_code(base),
+            "code_sha256": self.code_sha256,
             "versions": package_versions(("boltbench", "optuna")),
             "created_at": now(),
         }
@@ -138,6 +143,8 @@ class Sweep:
             "objectives": list(self.settings.objectives),
             "seconds": seconds,
             "plugins": list(self.plugins),
+            "run_id": None,
+            "code_sha256": self.code_sha256,
         }
 
 
@@ -162,11 +169,6 @@ def rule_text(metric: str, base: RunSpec, settings: SweepSettings) -> str:
     """Return the rule by which the winner is chosen, in words."""
     over = f"mean over {settings.trial_seeds} seeds of the " if settings.trial_seeds > 1 else ""
     return f"best {over}val/{metric} of the selected weights ({base.evaluation.selection}), the earliest of equals"
-
-
-def study_code(base: RunSpec) -> str:
-    """Return the digest of the code that decides a trial: the run's own, and that of every regulariser."""
-    return code_sha256(base, also=[REGULARIZERS.get(name) for name in REGULARIZERS.names()])
 
 
 def check(sweep: Sweep) -> None:

@@ -1,4 +1,4 @@
-"""What a worker does: one trial, or one of the runs that follow a search. Imported once, before workers are forked."""
+"""What a worker does: one trial, or one of the runs that follow a search."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch.utils.flop_counter  # noqa: F401  # what the first job would import otherwise, in every worker again
-
-import suite.metrics  # noqa: F401  # the same
 from suite.atomic import WriteError
 from suite.engine.devices import Execution
 from suite.engine.progress import TrainingState
 from suite.errors import UserError
 from suite.plugins import load_once
-from suite.regularizer import regularization_class
+from suite.runs.environment import study_code
 from suite.runs.execute import execute
 from suite.runs.folder import METRICS, RunFolder
 from suite.runs.metrics_log import read_curves
@@ -26,7 +23,6 @@ from suite.spec import RunSpec
 from sweeps.executors.base import Channel
 from sweeps.search import UNWRITABLE
 
-regularization_class()  # imports every regulariser, as the first job would
 OBJECTIVES = ("score", "num_parameters", "seconds", "flops_per_step", "peak_memory_mib")
 """What a search can aim at: the val score of the selected weights, and costs, which are made small."""
 
@@ -37,7 +33,9 @@ def work(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     Args:
         payload: ``root``, the folder of runs/; ``specs``, one per seed; ``execution``; ``trial``, what the run folder
             is to say of the trial, or None; ``objectives``, names among `OBJECTIVES`; ``seconds``, the time limit of
-            each run, or None; ``plugins``; and ``force`` where runs are to be made anew that are done already.
+            each run, or None; ``plugins``; what must hold of the code: ``run_id``, the id of the only run, and
+            ``code_sha256``, the `study_code` of each spec, or None; and ``force`` where runs are to be made anew that
+            are done already.
         channel: Where to report to.
     """
     load_once(tuple(payload["plugins"]))
@@ -115,6 +113,7 @@ def _run(
     try:
         spec = RunSpec.from_mapping(mapping)
         prepared = prepare(spec, execution, runs=root / "runs")
+        _check_code(payload, prepared)
     except UserError as error:
         # Some points of a space are no model: a stride too long, a width that heads do not share. They are outcomes.
         return _refused(payload, mapping, str(error))
@@ -133,6 +132,16 @@ def _run(
     if not made:
         reporter.read(folder.path / METRICS, prepared.card.metric)
     return result
+
+
+def _check_code(payload: Mapping[str, Any], prepared: Prepared) -> None:
+    """Raise `UserError` where this process has other code than the one that hands the jobs out.
+
+    Somebody edited a file before this process read it, or another machine has another version.
+    """
+    is_meant = payload["run_id"] in (None, prepared.run_id)
+    if not (is_meant and payload["code_sha256"] in (None, study_code(prepared.spec))):
+        raise UserError("The code has changed since this began. Start it again, and it is made with the code as it is.")
 
 
 def _refused(payload: Mapping[str, Any], mapping: Mapping[str, Any], message: str) -> dict[str, Any]:

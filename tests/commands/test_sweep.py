@@ -316,6 +316,17 @@ def test_a_study_of_other_code_is_refused(copy: Front) -> None:
     assert "its code has changed since" in outcome.err
 
 
+def test_a_worker_with_other_code_makes_no_trial(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suite.search.work.study_code", lambda _spec: "other")
+    outcome = front(*SWEEP, "--final-seeds", "0")
+    assert {trial["status"] for trial in trials(front)} == {"failed"}
+    assert {trial["message"] for trial in trials(front)} == {
+        "The code has changed since this began. Start it again, and it is made with the code as it is."
+    }
+    assert outcome.code != 0
+    assert "Traceback" not in outcome.text
+
+
 def test_a_second_start_is_refused_naming_the_owner(copy: Front) -> None:
     from suite.locks import Lock
 
