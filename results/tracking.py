@@ -24,6 +24,8 @@ MAX_TAG_LENGTH: Final = 5000
 """MLflow takes 8000 letters, and other servers of its interface 5000."""
 CONNECT_SECONDS: Final = 5
 """How long a database server may take to answer a first time."""
+LOCK_SECONDS: Final = 20
+"""How long another process may hold a SQLite file, as MLflow has it."""
 RUN_ID_TAG: Final = "run_id"
 COMPLETE_TAG: Final = "result_sha256"
 """Written last, with the digest of the files: a copy without it was cut short."""
@@ -71,6 +73,9 @@ def database_engine(uri: str) -> Engine:
     """Return an engine that keeps no connection and does not wait long for a server that does not answer."""
     import sqlalchemy
 
+    if uri.startswith("sqlite"):
+        wait = {"timeout": LOCK_SECONDS}
+        return sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool, connect_args=wait)
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
     if engine.driver in ("psycopg", "psycopg2") and "connect_timeout" not in engine.url.query:
         url = engine.url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 import types
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 STDERR = 2
 """The process's own, whatever sys.stderr stands for at the moment; a handler may write to nothing that has a buffer."""
@@ -33,7 +34,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.received: int | None = None
         self._first = 0.0
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -43,9 +44,11 @@ class Interrupts:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
+        for number in (signal.SIGINT, signal.SIGTERM):  # first, so that none of them sets the timer once more
+            signal.signal(number, self._before[number])
+        if self.received is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, self._before[signal.SIGALRM])
 
     def should_stop(self) -> bool:
         """Return whether a signal has come."""
@@ -75,23 +78,31 @@ class Interrupts:
         if self.received is None:
             self.received, self._first = number, now
             signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
-            os.write(STDERR, b"Stopping at the next safe point, with the state saved ...\n")
+            _tell(b"Stopping at the next safe point, with the state saved ...\n")
             return
         if now - self._first < REPEAT_SECONDS:
             return  # make and timeout signal a process and then its group: that is one wish, not two
         _end(number)
 
-    def _give_up(self, _number: int, _frame: types.FrameType | None) -> None:
-        assert self.received is not None, "the timer is set by the first signal"
-        os.write(
-            STDERR, b"No safe point within 9 seconds: ended at once. `boltbench resume` goes on from what is saved.\n"
-        )
-        _end(self.received)
+    def _give_up(self, number: int, frame: types.FrameType | None) -> None:
+        """End the process, as soon as its call into torch returns: no handler runs within one."""
+        if self.received is not None:
+            _tell(b"No safe point within 9 seconds: ended at once. `boltbench resume` goes on from what is saved.\n")
+            _end(self.received)
+        before = self._before[number]
+        if callable(before):  # somebody else's alarm
+            before(number, frame)
+
+
+def _tell(text: bytes) -> None:
+    with contextlib.suppress(OSError):  # whoever read it may be gone
+        os.write(STDERR, text)
 
 
 def _end(number: int) -> NoReturn:
     """End the process at once, with the code of a signal."""
     if sys.stdout.isatty():
-        os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # a progress bar hides the cursor
+        with contextlib.suppress(OSError):
+            os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # a progress bar hides the cursor
     # Not an exception: Lightning catches KeyboardInterrupt, takes its time and ends with code 1.
     os._exit(128 + number)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from sweeps.executors.base import Finished, Job, Raised
-from sweeps.search import UNWRITABLE, UnwritableError
+from sweeps.search import CANNOT_GO_ON, CannotGoOnError
 
 
 class JobList:
@@ -45,14 +45,14 @@ class JobList:
         """Pass on how the job ended.
 
         Raises:
-            UnwritableError: The worker could not write its results.
+            CannotGoOnError: The worker can do no job any more.
         """
         self._at_work -= 1
         if isinstance(event, Raised):
             self._on_end(event.key, "failed", event.message)
             return
-        if event.result["status"] == UNWRITABLE:
-            raise UnwritableError(event.result["message"])
+        if event.result["status"] == CANNOT_GO_ON:
+            raise CannotGoOnError(event.result["message"])
         self._on_end(event.key, event.result["status"], event.result["message"])
 
     def lost(self, key: str, reason: str, *, will_retry: bool) -> None:

@@ -13,12 +13,12 @@ from sweeps.executors.base import Finished, Job, Raised
 from sweeps.records import OPEN, Status, StudyFolder, Trial
 from sweeps.study import Study
 
-UNWRITABLE = "unwritable"
-"""Status of a result that could not be written to disk: no outcome of the trial, and the end of the sweep."""
+CANNOT_GO_ON = "cannot-go-on"
+"""Status of a job that has no outcome, and after which no other has one: a full disk, or a worker with other code."""
 
 
-class UnwritableError(OSError):
-    """A worker could not write its results; the trial stays open, and a resume goes on."""
+class CannotGoOnError(Exception):
+    """A worker can do no job any more; those that are open stay so, and the message says why, and the way out."""
 
 
 class Trials(Protocol):
@@ -115,7 +115,7 @@ class Search:
         """Record and learn how a trial ended.
 
         Raises:
-            UnwritableError: The worker could not write its results.
+            CannotGoOnError: The worker can do no job any more.
         """
         trial = self._trial(event.key)
         self._add_seconds(trial)
@@ -124,8 +124,8 @@ class Search:
             self._give_up(trial, "failed", event.message)
             return
         result = event.result
-        if result["status"] == UNWRITABLE:
-            raise UnwritableError(result["message"])
+        if result["status"] == CANNOT_GO_ON:
+            raise CannotGoOnError(result["message"])
         trial.message, trial.device = str(result["message"]), result.get("device")
         trial.run_ids = list(result["run_ids"])
         trial.values = None if result.get("values") is None else [float(value) for value in result["values"]]

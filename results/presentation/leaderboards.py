@@ -75,7 +75,7 @@ def caption(table: pd.DataFrame) -> str:
 
 
 def _at_the_floor(table: pd.DataFrame) -> str:
-    """Return from which rank on the rows are no better than the floor; nothing where all of them are."""
+    """Return from which rank on the rows are no better than the floor; nothing where every row beats it."""
     means, floor = table["mean"], table.attrs["floor"]
     behind = table[means <= floor if table.attrs["direction"] == "maximize" else means >= floor]
     if behind.empty:

@@ -16,10 +16,11 @@ from suite.interrupts import GRACE_SECONDS, Interrupts
 from suite.runs.folder import RunFolder, Store
 from suite.runs.mirror import Mirror, MirrorError
 from suite.runs.prepare import Prepared
+from suite.sources import pinned_sha256
 from sweeps.controller import Controller
 from sweeps.executors.base import Event, Executor, ExecutorError, Job, Reported, Started
 from sweeps.jobs import JobList
-from sweeps.search import UnwritableError
+from sweeps.search import CannotGoOnError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -112,10 +113,7 @@ def run_packed(
                     grace_seconds=GRACE_SECONDS,
                     on_event=watch.event,
                 ).run()
-        except UnwritableError as error:
-            complain(f"boltbench: Runs could not be written ({error}). Make room; `boltbench resume` goes on.")
-            return 1
-        except ExecutorError as error:
+        except (CannotGoOnError, ExecutorError) as error:
             complain(f"boltbench: {error}")
             return 1
     if not is_done:
@@ -136,8 +134,7 @@ def _payload(item: Prepared, store: Store, *, force: bool, plugins: Sequence[str
         "objectives": [],
         "seconds": None,
         "plugins": list(plugins),
-        "run_id": item.run_id,
-        "code_sha256": None,
+        "sources_sha256": pinned_sha256(),
         "force": force,
     }
 

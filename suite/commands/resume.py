@@ -54,7 +54,7 @@ def main(arguments: Namespace) -> int:
     from suite.runs.prepare import prepare
     from suite.runs.source import read_spec
     from suite.runs.study_mirror import part_of_study
-    from suite.search.resuming import belongs_to_study, reconcile_all, unfinished
+    from suite.search.resuming import belongs_to_study, is_searched_now, reconcile_all, unfinished
 
     load_plugins(arguments.plugin)
     for run_id, folder in runs.items():
@@ -108,10 +108,12 @@ def main(arguments: Namespace) -> int:
     in_studies, unwritten = reconcile_all(
         store, storage_url=storage_url(arguments), mirror=mirror, complain=complain, names=meant
     )
-    written = in_studies + mirror_quietly(mirror, store.folders())
+    # A study that is being searched has a process of its own that writes its trials.
+    mirrored = mirror_quietly(mirror, [folder for folder in store.folders() if not is_searched_now(folder, store)])
+    written = in_studies + (mirrored or 0)
     say(_outcome(len(prepared), len(sweeps), written))
     failed = failed or bool(code) or unprepared + unwritten > 0
-    if not (failed or sweeps or prepared or written or arguments.names):
+    if not (failed or sweeps or prepared or written or arguments.names or mirrored is None):
         idle.note()
     return int(failed)
 

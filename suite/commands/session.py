@@ -129,13 +129,16 @@ def _mirror_in_time(mirror: Mirror, folder: RunFolder, interrupts: Interrupts) -
         complain(MIRROR_UNFINISHED)
 
 
-def mirror_quietly(mirror: Mirror, folders: list[RunFolder]) -> int:
-    """Mirror runs; when MLflow cannot be written, say it and go on, since the folders hold everything."""
+def mirror_quietly(mirror: Mirror, folders: Sequence[RunFolder]) -> int | None:
+    """Mirror runs and return how many had to be written; when MLflow cannot be, say it, go on, and return None.
+
+    The folders hold everything.
+    """
     try:
         return mirror.sync_all(folders, lambda error: complain(f"boltbench: {error}"))
     except MirrorError as error:
         complain(f"boltbench: {error}")
-        return 0
+        return None
 
 
 def show_leaderboards(prepared: list[Prepared], store: Store) -> None:

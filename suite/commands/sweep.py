@@ -129,7 +129,7 @@ def search(sweeps: list[Sweep], arguments: Namespace, results: dict[str, Any]) -
     from suite.commands.sweeping import executor_of
     from suite.commands.watching import watcher
     from suite.runs.prepare import prepare
-    from suite.search.run import How, UnwritableError, run_sweeps
+    from suite.search.run import CannotGoOnError, How, run_sweeps
 
     store = sweeps[0].store
     for sweep in sweeps:  # data, device and default settings, before anything is created
@@ -144,8 +144,8 @@ def search(sweeps: list[Sweep], arguments: Namespace, results: dict[str, Any]) -
     )
     try:
         found, code = run_sweeps(sweeps, store, how, watcher=watcher(), complain=complain)
-    except UnwritableError as error:
-        complain(f"boltbench: Results could not be written ({error}). Make room; `boltbench resume` goes on.")
+    except CannotGoOnError as error:
+        complain(f"boltbench: {error}")
         return 1
     results |= {sweep.name: result for sweep, result in zip(sweeps, found, strict=True)}
     if code:

@@ -17,11 +17,8 @@ from typing import Any
 import torch
 
 from suite.engine.devices import usable_cores
-from suite.regularizer import REGULARIZERS
+from suite.sources import COMPRESSION_SOURCES, CORE_SOURCES, ROOT, TRANSFER_SOURCES, pinned
 from suite.spec import RunSpec
-
-ROOT = Path(__file__).resolve().parents[2]
-"""The folder that holds the packages: a checkout, or site-packages."""
 
 PACKAGES = (
     "boltbench",
@@ -36,18 +33,6 @@ PACKAGES = (
 """Packages that can change a bit of a result."""
 TOOLS = ("pandas", "optuna", "mlflow", "matplotlib", "rich")
 """Packages that only handle what is there."""
-CORE_SOURCES = (
-    *("batch.py", "fidelity.py", "layers.py", "learner.py", "metrics.py", "normalization.py", "seeds.py", "streams.py"),
-    *("targets.py", "task.py", "regularizer.py", "engine/*.py", "networks/*.py"),
-    *("runs/prepare.py", "runs/splits.py", "runs/execute.py", "runs/scoring.py"),
-)
-"""The files under suite/ that decide a result whatever the task and family."""
-
-COMPRESSION_SOURCES = ("compressor.py", "weights.py", "probe.py", "runs/compressed.py", "runs/source.py")
-"""The same for runs that compress another, and for those alone."""
-
-TRANSFER_SOURCES = ("transfer.py", "inheritance.py", "depth.py", "weights.py", "runs/source.py")
-"""The same for runs that begin with another's weights, or train some of their layers only."""
 
 
 def fingerprint(
@@ -110,7 +95,7 @@ def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
     ``also`` names further classes, such as the regularisers that a search may switch on.
     """
     suite = ROOT / "suite"
-    paths = set(_core_sources())
+    paths = {path for pattern in CORE_SOURCES for path in suite.glob(pattern)}
     owners = [type(spec.task), type(spec.family), *(type(item) for item in spec.regularization.regularizers()), *also]
     if spec.compression is not None:
         owners.append(type(spec.compression))
@@ -127,30 +112,11 @@ def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def study_code(spec: RunSpec) -> str:
-    """Return the digest of the code that decides a trial: the run's own, and that of every regulariser."""
-    return code_sha256(spec, also=[REGULARIZERS.get(name) for name in REGULARIZERS.names()])
-
-
-@functools.cache
-def _core_sources() -> tuple[Path, ...]:
-    return tuple(path for pattern in CORE_SOURCES for path in (ROOT / "suite").glob(pattern))
-
-
-_pinned: dict[Path, bytes] = {}
-"""The sources as they were when `pin_sources` read them."""
-
-
-def pin_sources() -> None:
-    """Hold every digest of this process to the sources as they are now: it imports none of them anew."""
-    for folder in ("suite", "tasks"):
-        _pinned.update((path, path.read_bytes()) for path in (ROOT / folder).rglob("*.py"))
-
-
 def _source_digest(path: Path) -> str:
-    """Return a digest of the file as it is now, unless it is pinned: a notebook may load an edited plug-in again."""
-    if path in _pinned:
-        return _digest_of(_pinned[path])
+    """Return a digest of the file as it was pinned, or as it is now."""
+    content = pinned(path)
+    if content is not None:
+        return _digest_of(content)
     about = path.stat()
     return _digest_of_version(path, about.st_mtime_ns, about.st_size)
 

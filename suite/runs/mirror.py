@@ -9,7 +9,6 @@ wrote it, and a root replaces and deletes its own copies alone.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -31,8 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DIGEST_TAG", "OWNER_TAG", "Mirror", "MirrorError", "default_tracking_uri"]
 
-CHUNK = 100
-"""How many runs one transaction writes at most."""
+CHUNK, CHUNK_POINTS = 100, 50_000
+"""How many runs one transaction writes at most, and with about how many points of metrics: others wait for its end.
+
+A database that goes away keeps what was written before.
+"""
 OWNER_TAG = "root_id"
 """Which root wrote a copy."""
 
@@ -91,24 +93,36 @@ class Mirror(MlflowStore):
 
     def _sync_all(self, folders: Iterable[RunFolder], complain: Callable[[UserError], None]) -> int:
         num_changed = 0
-        new: dict[str, EndedRun] = {}
+        new: list[tuple[RunFolder, EndedRun]] = []
         for folder in {folder.run_id: folder for folder in folders}.values():
             try:
                 num_changed += self._sync(folder, new)
+            except MirrorError:
+                raise
             except UserError as error:
                 complain(error)
-            if len(new) == CHUNK:  # a database that goes away keeps what was written before
+            if len(new) == CHUNK or sum(len(run.metrics) for _, run in new) > CHUNK_POINTS:
                 self._write(new)
         self._write(new)
         return num_changed
 
-    def _write(self, new: dict[str, EndedRun]) -> None:
-        if new:
-            write_runs(self.engine(), list(new.values()))
-            self._written |= new.keys()
-            new.clear()
+    def _write(self, new: list[tuple[RunFolder, EndedRun]]) -> None:
+        """Write the runs at once; where the database does not take them so, one by one through the client."""
+        from sqlalchemy.exc import OperationalError
 
-    def _sync(self, folder: RunFolder, later: dict[str, EndedRun]) -> bool:
+        if not new:
+            return
+        try:
+            write_runs(self.engine(), [run for _, run in new])
+        except OperationalError:  # it is away, or held by somebody for long: the client would fare no better
+            raise
+        except Exception:  # a value that it refuses, or tables of another release, which the client knows
+            for folder, run in new:
+                self._create(run, folder)
+        self._written |= {folder.run_id for folder, _ in new}
+        new.clear()
+
+    def _sync(self, folder: RunFolder, later: list[tuple[RunFolder, EndedRun]]) -> bool:
         """Bring one copy up to date, or put it among those that are written ``later``."""
         result = folder.result()
         if result is None:
@@ -121,7 +135,7 @@ class Mirror(MlflowStore):
         own = [run for run in copies if self._is_own(run, digest)]
         if not own and any(run.data.tags.get(DIGEST_TAG) == digest for run in copies):
             return False  # another root has the very same record, and keeps its copy up to date
-        original = self._original(experiment, result)
+        original = self._original(experiment, result, later)
         if len(own) == 1 and own[0].data.tags.get(DIGEST_TAG) == digest:
             changes = [self._follow(own[0], original), self._update_record(own[0], record_tags(folder))]
             changes.append(self._adopt(own[0]))
@@ -142,15 +156,16 @@ class Mirror(MlflowStore):
         # A sweep makes hundreds of trials: their files stay where they are.
         is_trial = part.params is not None
         if is_trial and self.is_database and not (folder.path / EXPLANATION).is_file():
-            later[folder.run_id] = run
+            later.append((folder, run))
         else:
-            self._create(run, folder, result, with_files=not is_trial)
+            self._create(run, folder, None if is_trial else result)
         return True
 
-    def _create(self, run: EndedRun, folder: RunFolder, result: dict[str, Any], *, with_files: bool) -> None:
+    def _create(self, run: EndedRun, folder: RunFolder, result: dict[str, Any] | None = None) -> None:
+        """Write one run through the client; with its files and data set where there is a ``result``."""
         client = self.client()
         info = client.create_run(run.experiment, start_time=run.start, tags=dict(run.tags), run_name=run.name).info
-        if with_files:
+        if result is not None:
             client.log_inputs(info.run_id, [dataset_of(result)])
             self._log_artifacts(info.run_id, folder)
         log_explanation(client, info.run_id, {}, folder)
@@ -223,14 +238,14 @@ class Mirror(MlflowStore):
             self._parents[study] = StudyMirror(self).find_or_make(self.store.root / "studies" / study)
         return self._parents[study]
 
-    def _original(self, experiment: str, result: dict[str, Any]) -> str | None:
+    def _original(self, experiment: str, result: dict[str, Any], later: list[tuple[RunFolder, EndedRun]]) -> str | None:
         """Return MLflow's id of the run that this one was compressed from, mirrored first; None where there is none."""
         if not result.get("parent"):
             return None
         folder = RunFolder(self.store.runs / result["parent"])
+        self._write(later)  # it may be among them
         if (folder.path / SPEC).is_file():
-            with contextlib.suppress(UserError):  # a damaged one is told when its own turn comes
-                self.sync(folder)
+            self.sync_all([folder], lambda _error: None)  # a damaged one is told when its own turn comes
         found = sorted(self._copies(experiment, folder.run_id), key=lambda run: not self._is_own(run))
         return found[0].info.run_id if found else None
 

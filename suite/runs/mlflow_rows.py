@@ -50,6 +50,7 @@ def write_runs(engine: Engine, runs: Sequence[EndedRun]) -> list[str]:
         runs: The runs; their experiments are there.
     """
     from mlflow.store.tracking.dbmodels import models
+    from mlflow.utils.uri import append_to_uri_path
     from sqlalchemy import insert, select
 
     experiments = models.SqlExperiment
@@ -64,8 +65,8 @@ def write_runs(engine: Engine, runs: Sequence[EndedRun]) -> list[str]:
             connection.execute(select(*columns).where(experiments.experiment_id.in_(wanted))).all()
         )
         for run_id, run in zip(ids, runs, strict=True):
-            location = locations[int(run.experiment)].rstrip("/")
-            rows[models.SqlRun].append(_run_row(run_id, run, f"{location}/{run_id}/{ARTIFACTS}"))
+            artifacts = append_to_uri_path(locations[int(run.experiment)], run_id, ARTIFACTS)
+            rows[models.SqlRun].append(_run_row(run_id, run, artifacts))
             pairs = {models.SqlTag: {NAME_TAG: run.name, **run.tags, **run.proof}, models.SqlParam: run.params}
             for table, values in pairs.items():
                 rows[table] += [{"run_uuid": run_id, "key": key, "value": value} for key, value in values.items()]

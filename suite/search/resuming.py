@@ -39,6 +39,12 @@ def belongs_to_study(folder: RunFolder, store: Store) -> bool:
     return study is not None and (store.root / "studies" / study / "study.yaml").is_file()
 
 
+def is_searched_now(folder: RunFolder, store: Store) -> bool:
+    """Return whether a run is a part of a study that a process is at work on."""
+    study = part_of_study(folder).study
+    return study is not None and Lock(store.root / "studies" / study / LOCK).owner() is not None
+
+
 def unfinished(
     store: Store, say: Callable[[str], None], complain: Callable[[str], None], names: Collection[str] | None = None
 ) -> tuple[list[Sweep], int]:

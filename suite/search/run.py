@@ -21,7 +21,7 @@ from sweeps.executors.base import Event, Executor, ExecutorError, Finished, Job,
 from sweeps.index import OptunaIndex
 from sweeps.jobs import JobList
 from sweeps.records import StudyError, Trial
-from sweeps.search import Search, UnwritableError
+from sweeps.search import CannotGoOnError, Search
 from sweeps.storage import StorageError, default_url, open_storage
 from sweeps.study import Study
 
@@ -139,7 +139,7 @@ def run_sweeps(
     Raises:
         UserError: A study was made otherwise, is held by another process, or a store cannot be used. Nothing has been
             changed then.
-        UnwritableError: Results could not be written; everything that was is safe, and a resume goes on.
+        CannotGoOnError: A worker can do no job any more; what is finished is safe, and a resume goes on.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(_as_user_errors())
@@ -249,4 +249,4 @@ def _as_user_errors() -> Iterator[None]:
         raise UserError(str(error)) from None
 
 
-__all__ = ["How", "UnwritableError", "Watcher", "finished_result", "run_sweeps"]
+__all__ = ["CannotGoOnError", "How", "Watcher", "finished_result", "run_sweeps"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,11 +12,13 @@ import yaml
 from suite.atomic import write_text
 from suite.engine.devices import Execution
 from suite.errors import UserError
-from suite.runs.environment import code_sha256, package_versions, study_code
+from suite.regularizer import REGULARIZERS
+from suite.runs.environment import code_sha256, package_versions
 from suite.runs.folder import RunFolder, Store
 from suite.search.outcomes import give_up_run
 from suite.search.space import SearchSpace, searchable
 from suite.search.work import OBJECTIVES
+from suite.sources import pinned_sha256
 from suite.spec import RunSpec
 from sweeps.pruners import Pruner, pruner_class
 from sweeps.records import SCHEMA, StudyFolder, Trial
@@ -65,11 +66,6 @@ class Sweep:
         """Where the study lies."""
         return StudyFolder(self.store.root / "studies" / self.name, write_text)
 
-    @functools.cached_property
-    def code_sha256(self) -> str:
-        """Digest of the code of every trial: the one as it was when this process first asked."""
-        return study_code(self.space.base)
-
     def describe(self) -> dict[str, Any]:
         """Return what the study is, as study.yaml holds it."""
         settings, base = self.settings, self.space.base
@@ -105,7 +101,7 @@ class Sweep:
             "execution": execution,
             "plugins": list(self.plugins),
             "data_sha256": card.sha256,
-            "code_sha256": self.code_sha256,
+            "code_sha256": study_code(base),
             "versions": package_versions(("boltbench", "optuna")),
             "created_at": now(),
         }
@@ -143,8 +139,7 @@ class Sweep:
             "objectives": list(self.settings.objectives),
             "seconds": seconds,
             "plugins": list(self.plugins),
-            "run_id": None,
-            "code_sha256": self.code_sha256,
+            "sources_sha256": pinned_sha256(),
         }
 
 
@@ -169,6 +164,11 @@ def rule_text(metric: str, base: RunSpec, settings: SweepSettings) -> str:
     """Return the rule by which the winner is chosen, in words."""
     over = f"mean over {settings.trial_seeds} seeds of the " if settings.trial_seeds > 1 else ""
     return f"best {over}val/{metric} of the selected weights ({base.evaluation.selection}), the earliest of equals"
+
+
+def study_code(base: RunSpec) -> str:
+    """Return the digest of the code that decides a trial: the run's own, and that of every regulariser."""
+    return code_sha256(base, also=[REGULARIZERS.get(name) for name in REGULARIZERS.names()])
 
 
 def check(sweep: Sweep) -> None:

@@ -11,6 +11,7 @@ import functools
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from suite.errors import UserError
@@ -23,7 +24,7 @@ from sweeps.records import RESULT, StudyFolder, Trial
 from sweeps.storage import StorageError
 
 PACE_SECONDS = 1.0
-"""How long the trials that end are gathered before they are written together."""
+"""A study is written this long after the last time at the earliest, with all trials that have ended meanwhile."""
 
 
 class Tracking:
@@ -52,7 +53,10 @@ class Tracking:
         # Copies: the trials themselves change in the parent's loop meanwhile.
         self._over: dict[str, dict[int, Trial]] = {sweep.name: {} for sweep in sweeps}
         self._folders = {sweep.name: sweep.folder for sweep in sweeps}
-        self._waiting: dict[str, queue.SimpleQueue[RunFolder]] = {sweep.name: queue.SimpleQueue() for sweep in sweeps}
+        self._waiting: dict[str, queue.SimpleQueue[list[RunFolder]]] = {
+            sweep.name: queue.SimpleQueue() for sweep in sweeps
+        }
+        self._not_before: dict[str, float] = {}
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._is_closing = threading.Event()
         self._broken: set[str] = set()
@@ -69,8 +73,7 @@ class Tracking:
         """Take note of a trial that has begun or ended."""
         if trial.is_over:
             self._over[name][trial.number] = dataclasses.replace(trial)
-            for folder in runs_of(self._store, [trial]):
-                self._waiting[name].put(folder)
+            self._waiting[name].put(runs_of(self._store, [trial]))  # none, where its point is no model
             self._work.put(functools.partial(self._write, name))
 
     def runs_ended(self, folders: Sequence[RunFolder]) -> None:
@@ -108,13 +111,14 @@ class Tracking:
         """Write the trials that have ended, as many as there are: a transaction costs more than what is in it."""
         if self._waiting[name].empty():
             return  # an earlier turn took this trial, too
-        self._is_closing.wait(PACE_SECONDS)
-        folders = []
+        self._is_closing.wait(self._not_before.get(name, 0.0) - time.monotonic())
+        folders: list[RunFolder] = []
         with contextlib.suppress(queue.Empty):
             while True:
-                folders.append(self._waiting[name].get_nowait())
+                folders += self._waiting[name].get_nowait()
         self._index(lambda: self._indices[name].append(self._leading(name)))
         self._mirror_runs(folders)
+        self._not_before[name] = time.monotonic() + PACE_SECONDS
 
     def _leading(self, name: str) -> list[Trial]:
         """Return the trials before the first that is not over."""

@@ -12,17 +12,22 @@ from suite.engine.devices import Execution
 from suite.engine.progress import TrainingState
 from suite.errors import UserError
 from suite.plugins import load_once
-from suite.runs.environment import study_code
 from suite.runs.execute import execute
 from suite.runs.folder import METRICS, RunFolder
 from suite.runs.metrics_log import read_curves
 from suite.runs.prepare import Prepared, prepare
 from suite.runs.study_mirror import TRIAL
 from suite.search.outcomes import give_up_run
+from suite.sources import pinned_sha256
 from suite.spec import RunSpec
 from sweeps.executors.base import Channel
-from sweeps.search import UNWRITABLE
+from sweeps.search import CANNOT_GO_ON
 
+UNWRITABLE = "Runs could not be written ({}). Make room; `boltbench resume` goes on."
+OTHER_CODE = (
+    "A worker that came later has other code than those before it: files were edited meanwhile, or it is on a machine "
+    "with another version. Nothing of it is kept; `boltbench resume` goes on where the code that decides is as it was."
+)
 OBJECTIVES = ("score", "num_parameters", "seconds", "flops_per_step", "peak_memory_mib")
 """What a search can aim at: the val score of the selected weights, and costs, which are made small."""
 
@@ -33,12 +38,13 @@ def work(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     Args:
         payload: ``root``, the folder of runs/; ``specs``, one per seed; ``execution``; ``trial``, what the run folder
             is to say of the trial, or None; ``objectives``, names among `OBJECTIVES`; ``seconds``, the time limit of
-            each run, or None; ``plugins``; what must hold of the code: ``run_id``, the id of the only run, and
-            ``code_sha256``, the `study_code` of each spec, or None; and ``force`` where runs are to be made anew that
-            are done already.
+            each run, or None; ``plugins``; ``sources_sha256``, the `suite.sources.pinned_sha256` of who hands the jobs
+            out; and ``force`` where runs are to be made anew that are done already.
         channel: Where to report to.
     """
     load_once(tuple(payload["plugins"]))
+    if pinned_sha256() != payload["sources_sha256"]:
+        return {"status": CANNOT_GO_ON, "message": OTHER_CODE}
     reporter = _Reporter(channel, over_seeds=len(payload["specs"]) > 1)
     results: list[dict[str, Any]] = []
     end: dict[str, Any] = {"status": "completed", "message": ""}
@@ -54,7 +60,7 @@ def work(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
                 end = {"status": "pruned", "message": f"Pruned by the search after {index + 1} seeds."}
                 break
     except WriteError as error:
-        return {"status": UNWRITABLE, "message": f"{error.strerror}: {error.filename}"}
+        return {"status": CANNOT_GO_ON, "message": UNWRITABLE.format(f"{error.strerror}: {error.filename}")}
     run_ids = [result["run_id"] for result in results if result["run_id"] is not None]
     return {
         **end,
@@ -113,7 +119,6 @@ def _run(
     try:
         spec = RunSpec.from_mapping(mapping)
         prepared = prepare(spec, execution, runs=root / "runs")
-        _check_code(payload, prepared)
     except UserError as error:
         # Some points of a space are no model: a stride too long, a width that heads do not share. They are outcomes.
         return _refused(payload, mapping, str(error))
@@ -129,19 +134,9 @@ def _run(
         time_limit_seconds=payload["seconds"],
         force=payload.get("force", False),
     )
-    if not made:
+    if not (made and reporter.values):  # done before, or trained before and only scored now
         reporter.read(folder.path / METRICS, prepared.card.metric)
     return result
-
-
-def _check_code(payload: Mapping[str, Any], prepared: Prepared) -> None:
-    """Raise `UserError` where this process has other code than the one that hands the jobs out.
-
-    Somebody edited a file before this process read it, or another machine has another version.
-    """
-    is_meant = payload["run_id"] in (None, prepared.run_id)
-    if not (is_meant and payload["code_sha256"] in (None, study_code(prepared.spec))):
-        raise UserError("The code has changed since this began. Start it again, and it is made with the code as it is.")
 
 
 def _refused(payload: Mapping[str, Any], mapping: Mapping[str, Any], message: str) -> dict[str, Any]:

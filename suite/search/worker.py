@@ -1,24 +1,24 @@
-"""The work of a process that does nothing else, with the code as it is when the process begins.
+"""The work of a process that does nothing else: all that a job needs of the packages is imported before the first one.
 
-Somebody may edit a file while a sweep goes on for hours. All that a job could need is imported here, once, before
-workers are forked, and the digests that go into records are those of this code.
+Imported once, before workers are forked. What is imported later would be the files as somebody has edited them since.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import pkgutil
 
 import torch.utils.flop_counter  # noqa: F401  # what the first job would import otherwise, in every worker again
 
 import suite.metrics  # noqa: F401  # the same
-from suite.plugins import registries
-from suite.runs.environment import pin_sources
 from suite.search.work import work
+from suite.sources import pin_sources
 
 __all__ = ["work"]
 
-pin_sources()
-for _registry in registries().values():
-    for _name in _registry.names():
+for _package in map(importlib.import_module, ("suite.compression", "suite.families", "suite.regularization", "tasks")):
+    for _module in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
         with contextlib.suppress(Exception):  # a job that needs it says what is wrong with it
-            _registry.get(_name)
+            importlib.import_module(_module.name)
+pin_sources()  # last, so that a file that was edited meanwhile is noticed: the parent read it before

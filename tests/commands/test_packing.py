@@ -1,15 +1,13 @@
 import signal
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from suite.commands.packing import PACKED_FROM_STEPS, _MirrorThread, _payload
+from suite.commands.packing import PACKED_FROM_STEPS, _MirrorThread
 from suite.interrupts import GRACE_SECONDS, STOP_SECONDS, Interrupts
-from suite.runs.folder import RunFolder, Store
-from suite.runs.prepare import Prepared
+from suite.runs.folder import RunFolder
 from tests.chaos.zygote import Zygote
 from tests.commands.front import Front, make_front, snapshot
 
@@ -63,19 +61,18 @@ def test_a_run_that_diverges_beside_others_is_shown_and_ends_with_code_1(front: 
     assert "Traceback" not in outcome.text
 
 
-def test_a_run_whose_worker_has_other_code_is_refused_and_not_taken_for_the_one_that_was_meant(
+def test_a_worker_that_has_other_code_ends_the_plan_and_leaves_its_runs_to_be_made(
     front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def payload(item: Prepared, store: Store, *, force: bool, plugins: Sequence[str]) -> dict[str, Any]:
-        made = _payload(item, store, force=force, plugins=plugins)
-        return made | ({"run_id": "digits-mlp-s0-0123456789"} if item.spec.seed == 0 else {})
-
-    monkeypatch.setattr("suite.commands.packing._payload", payload)
-    outcome = front("run", "--plan", plan(tmp_path), "--workers", 2)
+    with monkeypatch.context() as before_an_edit:
+        before_an_edit.setattr("suite.commands.packing.pinned_sha256", lambda: "0" * 64)
+        outcome = front("run", "--plan", plan(tmp_path), "--workers", 2)
     assert outcome.code == 1
-    assert outcome.out.count("failed: The code has changed since this began.") == 2
+    assert outcome.err.count("other code than those before it") == 1
     assert "Traceback" not in outcome.text
-    assert sorted(folder.status() for folder in front.folders()) == ["completed", "completed", "failed", "failed"]
+    assert {folder.status() for folder in front.folders()} == {"planned"}
+    assert front("run", "--plan", plan(tmp_path), "--workers", 2).code == 0
+    assert [folder.status() for folder in front.folders()] == ["completed"] * 4
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "many", "1.5"])

@@ -158,9 +158,14 @@ def test_a_finished_sweep_is_told_again_and_nothing_changes(swept: Front) -> Non
     assert snapshot(swept.root) == before
 
 
-@pytest.mark.parametrize("databases", [("sqlite",), ()], ids=["as rows", "by the client"])
+@pytest.mark.parametrize(
+    ("databases", "is_refused"),
+    [(("sqlite",), False), ((), False), (("sqlite",), True)],
+    ids=["as rows", "by the client", "by the client where rows are refused"],
+)
 def test_indices_that_were_deleted_come_back_from_the_folders_with_all_rows_equal(
     databases: tuple[str, ...],
+    is_refused: bool,
     swept: Front,
     migrated_store: Path,
     tmp_path: Path,
@@ -170,6 +175,8 @@ def test_indices_that_were_deleted_come_back_from_the_folders_with_all_rows_equa
 
     def write(engine: Engine, runs: Sequence[EndedRun]) -> list[str]:
         written.append(len(runs))
+        if is_refused:
+            raise AttributeError("a release of MLflow that names its tables otherwise")
         return write_runs(engine, runs)
 
     monkeypatch.setattr("suite.runs.mlflow_store.DATABASES", databases)
@@ -316,15 +323,26 @@ def test_a_study_of_other_code_is_refused(copy: Front) -> None:
     assert "its code has changed since" in outcome.err
 
 
-def test_a_worker_with_other_code_makes_no_trial(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suite.search.work.study_code", lambda _spec: "other")
-    outcome = front(*SWEEP, "--final-seeds", "0")
-    assert {trial["status"] for trial in trials(front)} == {"failed"}
-    assert {trial["message"] for trial in trials(front)} == {
-        "The code has changed since this began. Start it again, and it is made with the code as it is."
-    }
-    assert outcome.code != 0
+def test_a_worker_with_other_code_ends_the_sweep_and_leaves_its_trials_open(
+    swept: Front, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as after_an_edit:
+        after_an_edit.setattr("suite.search.work.pinned_sha256", lambda: "0" * 64)
+        outcome = front(*SWEEP, *FINALS)
+    assert outcome.code == 1
+    assert "other code than those before it" in outcome.err
     assert "Traceback" not in outcome.text
+    assert {trial["status"] for trial in trials(front)} <= {"planned", "running", "interrupted", "lost"}
+    assert front.folders() == []
+    assert front("resume").code == 0
+    assert [trial["values"] for trial in trials(front)] == [trial["values"] for trial in trials(swept)]
+
+
+def test_transfer_can_be_searched_without_a_run_to_begin_with(front: Front) -> None:
+    """It switches code on, so that trials of one study differ in the code that decides them."""
+    outcome = front(*SWEEP, "--final-seeds", "1", "--preset", "none", "--space.transfer.layer_decay", "0.5,1.0")
+    assert outcome.code == 0, outcome.text
+    assert {trial["status"] for trial in trials(front, "digits-mlp-none-random")} == {"completed"}
 
 
 def test_a_second_start_is_refused_naming_the_owner(copy: Front) -> None:
@@ -348,6 +366,29 @@ def test_trials_that_end_badly_are_recorded_shown_and_counted_alike(front: Front
     failed = [row for row in mlflow_rows(front) if row[3].get("kind_of_run") == "trial" and row[1] == "FAILED"]
     assert len(failed) == statuses.count("diverged")
     assert kinds(front)["trial"] == 8
+
+
+def test_a_last_trial_whose_point_is_no_model_has_its_row_in_optuna(front: Front) -> None:
+    order = ("sweep", "digits", "transformer", *SHORT, "--workers", "inline", "--no-plots", "--final-seeds", "0")
+    space = (
+        "--sampler",
+        "grid",
+        "--preset",
+        "none",
+        "--family.num_heads",
+        "4",
+        "--space.family.width",
+        "8,10",
+        "--trials",
+        "2",
+    )
+    outcome = front(*order, *space, "--study", "heads")
+    assert "Traceback" not in outcome.text
+    assert [(trial["status"], len(trial["run_ids"])) for trial in trials(front, "heads")] == [
+        ("completed", 1),
+        ("failed", 0),
+    ]
+    assert [row[1] for row in optuna_rows(front, "heads")] == ["COMPLETE", "FAIL"]
 
 
 def test_a_pruner_ends_trials_early_and_says_so(front: Front) -> None:

@@ -6,15 +6,12 @@ import re
 import pytest
 import torch
 
-from suite.runs import environment
 from suite.runs.environment import (
     PACKAGES,
     code_sha256,
     differing_fields,
     fingerprint,
     package_versions,
-    pin_sources,
-    study_code,
 )
 from suite.spec import RunSpec
 
@@ -63,16 +60,6 @@ def test_settings_that_change_no_code_leave_its_digest() -> None:
     wider = RunSpec.from_mapping({"task": "digits", "family": {"name": "mlp", "width": 7}, "seed": 3})
     assert code_sha256(wider) == code_sha256(SPEC)
     assert re.fullmatch("[0-9a-f]{64}", code_sha256(SPEC))
-
-
-def test_pinned_sources_are_those_of_the_moment_whatever_happens_to_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_pinned", {})
-    as_it_is = code_sha256(SPEC)
-    pin_sources()
-    assert code_sha256(SPEC) == as_it_is
-    monkeypatch.setattr(environment, "_digest_of_version", lambda *_version: pytest.fail("the file was read again"))
-    assert code_sha256(SPEC) == as_it_is
-    assert study_code(SPEC) != as_it_is, "the regularisers that are off count, too"
 
 
 @pytest.mark.parametrize("change", [{"data_sha256": "other"}, {"code_sha256": "other"}])
