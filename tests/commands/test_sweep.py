@@ -385,10 +385,11 @@ def test_a_last_trial_whose_point_is_no_model_has_its_row_in_optuna(front: Front
     outcome = front(*order, *space, "--study", "heads")
     assert "Traceback" not in outcome.text
     assert [(trial["status"], len(trial["run_ids"])) for trial in trials(front, "heads")] == [
+        ("failed", 0),
         ("completed", 1),
         ("failed", 0),
     ]
-    assert [row[1] for row in optuna_rows(front, "heads")] == ["COMPLETE", "FAIL"]
+    assert [row[1] for row in optuna_rows(front, "heads")] == ["FAIL", "COMPLETE", "FAIL"]
 
 
 def test_a_pruner_ends_trials_early_and_says_so(front: Front) -> None:
