@@ -371,16 +371,8 @@ def test_trials_that_end_badly_are_recorded_shown_and_counted_alike(front: Front
 def test_a_last_trial_whose_point_is_no_model_has_its_row_in_optuna(front: Front) -> None:
     order = ("sweep", "digits", "transformer", *SHORT, "--workers", "inline", "--no-plots", "--final-seeds", "0")
     space = (
-        "--sampler",
-        "grid",
-        "--preset",
-        "none",
-        "--family.num_heads",
-        "4",
-        "--space.family.width",
-        "8,10",
-        "--trials",
-        "2",
+        *("--sampler", "grid", "--trials", "3", "--preset", "none"),
+        *("--family.num_heads", "4", "--space.family.width", "10,14,12"),
     )
     outcome = front(*order, *space, "--study", "heads")
     assert "Traceback" not in outcome.text
