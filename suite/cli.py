@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from suite import hints
 from suite.errors import UserError, did_you_mean, shown
+from suite.sources import pin_sources
 
 VERBS = {
     "list": "what there is: tasks, families, plans, runs, and which pairs fit",
@@ -93,6 +94,7 @@ def _dispatch(arguments: list[str]) -> int:
     if rest:
         known = [option for action in parser._actions for option in action.option_strings]
         raise UserError(f"Unknown argument {shown(rest[0])}.{did_you_mean(rest[0].split('=')[0], known)}")
+    pin_sources()
     return int(command.main(parsed, settings) if takes_settings else command.main(parsed))
 
 

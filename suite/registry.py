@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from suite.errors import UserError, unknown_name
-from suite.sources import pin
+from suite.sources import pin_plugin
 
 T = TypeVar("T")
 
@@ -127,5 +127,5 @@ def load_module(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise UserError(f"The plug-in {str(path)!r} does not import: {type(error).__name__}: {error}") from error
-    pin(path)
+    pin_plugin(path)
     return module

@@ -7,6 +7,7 @@ what is in them, and a worker once it has imported everything; both then name th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,36 +28,45 @@ TRANSFER_SOURCES = ("transfer.py", "inheritance.py", "depth.py", "weights.py", "
 
 _ADDED = ("families/*.py", "regularization/*.py", "compression/*.py")
 
-_pinned: dict[Path, bytes] = {}
+_packages: dict[Path, bytes] = {}
+_plugins: dict[Path, bytes] = {}
 _sha256: list[str] = []
-"""The digest of all that, once it is known."""
+"""The digest of the packages' files, once it is known."""
 
 
 def pin_sources() -> None:
-    """Read every file that decides results; what was pinned before is forgotten."""
-    _pinned.clear()
+    """Read every file of the packages that decides results; what was pinned before is forgotten."""
+    for forgotten in (_packages, _plugins, _sha256):
+        forgotten.clear()
     patterns = {*CORE_SOURCES, *COMPRESSION_SOURCES, *TRANSFER_SOURCES, *_ADDED}
     paths = {path for pattern in patterns for path in (ROOT / "suite").glob(pattern)}
-    for path in paths | set((ROOT / "tasks").rglob("*.py")):
-        pin(path)
+    _packages.update((path, path.read_bytes()) for path in paths | set((ROOT / "tasks").rglob("*.py")))
 
 
-def pin(path: Path) -> None:
-    """Read one file, such as a plug-in that has just been imported."""
-    _pinned[path] = path.read_bytes()
-    _sha256.clear()
+def pin_plugin(path: Path) -> None:
+    """Read a plug-in that has just been imported."""
+    _plugins[path.resolve()] = path.read_bytes()
 
 
 def pinned(path: Path) -> bytes | None:
     """Return a file as it was read, or None where it was not."""
-    return _pinned.get(path)
+    found = _packages.get(path)
+    return _plugins.get(path.resolve()) if found is None else found
 
 
-def pinned_sha256() -> str:
-    """Return the digest of everything that is pinned: two processes with one digest have the same code."""
-    if not _pinned:
+def pinned_sha256(plugins: Iterable[str]) -> str:
+    """Return the digest of the packages and of some plug-ins as they are pinned: processes with one digest agree.
+
+    Args:
+        plugins: Paths of those that a job needs; a command may know of others, too.
+    """
+    if not _packages:
         pin_sources()
     if not _sha256:
-        lines = sorted(f"{path.name} {hashlib.sha256(content).hexdigest()}\n" for path, content in _pinned.items())
-        _sha256.append(hashlib.sha256("".join(lines).encode()).hexdigest())
-    return _sha256[0]
+        lines = (
+            f"{path.relative_to(ROOT).as_posix()} {hashlib.sha256(content).hexdigest()}\n"
+            for path, content in _packages.items()
+        )
+        _sha256.append(hashlib.sha256("".join(sorted(lines)).encode()).hexdigest())
+    added = [hashlib.sha256(_plugins.get(Path(plugin).resolve(), b"")).hexdigest() for plugin in plugins]
+    return hashlib.sha256("".join([_sha256[0], *added]).encode()).hexdigest()

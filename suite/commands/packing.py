@@ -134,7 +134,7 @@ def _payload(item: Prepared, store: Store, *, force: bool, plugins: Sequence[str
         "objectives": [],
         "seconds": None,
         "plugins": list(plugins),
-        "sources_sha256": pinned_sha256(),
+        "sources_sha256": pinned_sha256(plugins),
         "force": force,
     }
 

@@ -7,7 +7,6 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from suite.plugins import load_plugins, registries
-from suite.sources import pin_sources
 
 if TYPE_CHECKING:
     from suite.runs.folder import Store
@@ -17,10 +16,9 @@ STORAGE_VARIABLE = "BOLTBENCH_STORAGE"
 
 
 def open_store(arguments: Namespace) -> Store:
-    """Return the store under ``--root``; from here on the command has the code as it is now."""
+    """Return the store under ``--root``."""
     from suite.runs.folder import Store
 
-    pin_sources()
     return Store(arguments.root)
 
 

@@ -139,7 +139,7 @@ class Sweep:
             "objectives": list(self.settings.objectives),
             "seconds": seconds,
             "plugins": list(self.plugins),
-            "sources_sha256": pinned_sha256(),
+            "sources_sha256": pinned_sha256(self.plugins),
         }
 
 

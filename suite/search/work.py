@@ -43,7 +43,7 @@ def work(payload: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
         channel: Where to report to.
     """
     load_once(tuple(payload["plugins"]))
-    if pinned_sha256() != payload["sources_sha256"]:
+    if pinned_sha256(payload["plugins"]) != payload["sources_sha256"]:
         return {"status": CANNOT_GO_ON, "message": OTHER_CODE}
     reporter = _Reporter(channel, over_seeds=len(payload["specs"]) > 1)
     results: list[dict[str, Any]] = []

@@ -65,7 +65,7 @@ def test_a_worker_that_has_other_code_ends_the_plan_and_leaves_its_runs_to_be_ma
     front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before_an_edit:
-        before_an_edit.setattr("suite.commands.packing.pinned_sha256", lambda: "0" * 64)
+        before_an_edit.setattr("suite.commands.packing.pinned_sha256", lambda _plugins: "0" * 64)
         outcome = front("run", "--plan", plan(tmp_path), "--workers", 2)
     assert outcome.code == 1
     assert outcome.err.count("other code than those before it") == 1

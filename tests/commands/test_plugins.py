@@ -1,9 +1,11 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from suite.family import FAMILIES
+from suite.search.run import run_sweeps
 from suite.task import TASKS
 from tests.commands.front import Front
 
@@ -134,6 +136,30 @@ def test_a_task_and_a_family_of_one_file_each_run_replay_and_resume(front: Front
     assert front("resume", *plugins).code == 0
     assert front.result()["digests"] == result["digests"]
     assert "radial" in front("leaderboard").out
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_workers_search_a_plug_in_and_refuse_one_that_was_edited_before_they_began(
+    is_edited: bool, front: Front, plugins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit_and_run(*arguments: Any, **keywords: Any) -> Any:
+        path = Path(plugins[-1])
+        path.write_text(path.read_text() + "\nEDITED = True\n" * is_edited)
+        return run_sweeps(*arguments, **keywords)
+
+    monkeypatch.setattr("suite.search.run.run_sweeps", edit_and_run)
+    short = ("--budget.steps", 12, "--evaluation.every_steps", 4, "--no-plots", "--final-seeds", 1)
+    searched = ("--preset", "none", "--space.optimization.lr", "1e-3,1e-2", "--trials", 2, "--workers", 1)
+    outcome = front("sweep", "blobs", "radial", *short, *searched, *plugins)
+    assert "Traceback" not in outcome.text
+    if is_edited:
+        assert outcome.code == 1
+        assert "other code than those before it" in outcome.err
+        assert front.folders() == []
+    else:
+        assert outcome.code == 0, outcome.text
+        assert "winner on 1 fresh seeds" in outcome.out
+        assert {folder.status() for folder in front.folders()} == {"completed"}
 
 
 def test_plug_ins_are_listed_and_shown(front: Front, plugins: list[str]) -> None:

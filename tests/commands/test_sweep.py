@@ -327,7 +327,7 @@ def test_a_worker_with_other_code_ends_the_sweep_and_leaves_its_trials_open(
     swept: Front, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as after_an_edit:
-        after_an_edit.setattr("suite.search.work.pinned_sha256", lambda: "0" * 64)
+        after_an_edit.setattr("suite.search.work.pinned_sha256", lambda _plugins: "0" * 64)
         outcome = front(*SWEEP, *FINALS)
     assert outcome.code == 1
     assert "other code than those before it" in outcome.err

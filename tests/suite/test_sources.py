@@ -1,7 +1,6 @@
 """Sources that are pinned: what a process says of its code is what it has imported."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,16 @@ SPEC = RunSpec.from_mapping({"task": "digits", "family": "mlp"})
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the sources that decide, taken for the place where they lie."""
     for name in ("suite", "tasks"):
         shutil.copytree(sources.ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(sources, "ROOT", tmp_path)
     monkeypatch.setattr("suite.runs.environment.ROOT", tmp_path)
-    monkeypatch.setattr(sources, "_pinned", {})
-    sources._sha256.clear()
-    yield tmp_path
-    sources._sha256.clear()
+    for name in ("_packages", "_plugins"):
+        monkeypatch.setattr(sources, name, {})
+    monkeypatch.setattr(sources, "_sha256", [])
+    return tmp_path
 
 
 def edit(path: Path) -> None:
@@ -45,30 +44,30 @@ def test_an_edit_changes_the_code_until_it_is_pinned(checkout: Path) -> None:
 
 @pytest.mark.parametrize("name", ["suite/engine/data.py", "suite/families/cnn.py", "tasks/sources/splits.py"])
 def test_processes_with_other_sources_differ_in_their_digest(name: str, checkout: Path) -> None:
-    before = sources.pinned_sha256()
+    before = sources.pinned_sha256([])
     edit(checkout / name)
-    assert sources.pinned_sha256() == before
+    assert sources.pinned_sha256([]) == before
     sources.pin_sources()
-    assert sources.pinned_sha256() != before
+    assert sources.pinned_sha256([]) != before
 
 
 def test_a_file_that_decides_nothing_makes_no_difference(checkout: Path) -> None:
-    before = sources.pinned_sha256()
+    before = sources.pinned_sha256([])
     edit(checkout / "suite" / "commands" / "ui.py")
     sources.pin_sources()
-    assert sources.pinned_sha256() == before
+    assert sources.pinned_sha256([]) == before
 
 
-def test_a_plugin_counts_as_it_was_imported_wherever_it_lies(checkout: Path) -> None:
-    found = []
-    for folder in ("one", "other"):
-        path = checkout / folder / "plugin.py"
-        path.parent.mkdir()
-        path.write_text("X = 1\n")
-        sources.pin_sources()
-        sources.pin(path)
-        edit(path)
-        found.append(sources.pinned_sha256())
-    assert found[0] == found[1]
-    sources.pin(path)
-    assert sources.pinned_sha256() != found[0]
+def test_a_plugin_is_what_was_imported_until_the_next_command(checkout: Path) -> None:
+    path = checkout / "plugin.py"
+    path.write_text("X = 1\n")
+    without = sources.pinned_sha256([])
+    sources.pin_plugin(path)
+    edit(path)
+    assert sources.pinned(path) == b"X = 1\n"
+    assert sources.pinned_sha256([]) == without, "a worker may not have the plug-ins of other jobs"
+    before = sources.pinned_sha256([str(path)])
+    sources.pin_plugin(path)
+    assert sources.pinned_sha256([str(path)]) not in (before, without)
+    sources.pin_sources()
+    assert sources.pinned(path) is None

@@ -45,7 +45,7 @@ def job(root: Path) -> dict[str, Any]:
         "objectives": ["score"],
         "seconds": None,
         "plugins": [],
-        "sources_sha256": pinned_sha256(),
+        "sources_sha256": pinned_sha256([]),
     }
 
 
