@@ -42,7 +42,7 @@ def belongs_to_study(folder: RunFolder, store: Store) -> bool:
 def is_searched_now(folder: RunFolder, store: Store) -> bool:
     """Return whether a run is a part of a study that a process is at work on."""
     study = part_of_study(folder).study
-    return study is not None and Lock(store.root / "studies" / study / LOCK).owner() is not None
+    return study is not None and owner_of(StudyFolder(store.root / "studies" / study, write_text)) is not None
 
 
 def unfinished(

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from sqlalchemy import Engine
 
-from suite.runs.folder import RunFolder, Store
+from suite.locks import Lock
+from suite.runs.folder import LOCK, RunFolder, Store
 from suite.runs.mirror import Mirror, default_tracking_uri
 from suite.runs.mlflow_rows import EndedRun, write_runs
 from tests.commands.front import Front, make_front, snapshot
@@ -345,10 +346,22 @@ def test_transfer_can_be_searched_without_a_run_to_begin_with(front: Front) -> N
     assert {trial["status"] for trial in trials(front, "digits-mlp-none-random")} == {"completed"}
 
 
-def test_a_second_start_is_refused_naming_the_owner(copy: Front) -> None:
-    from suite.locks import Lock
+def test_resume_leaves_the_runs_of_a_study_that_is_being_searched_to_its_process(
+    swept: Front, migrated_store: Path, tmp_path: Path
+) -> None:
+    other = Front(tmp_path / "other")
+    for name in ("runs", "studies"):
+        shutil.copytree(swept.root / name, other.root / name)
+    shutil.copytree(migrated_store, other.root / "mlflow")
+    with Lock(study(other) / LOCK).hold():
+        assert "up to date in MLflow: 0." in other("resume").out
+    assert mlflow_rows(other) == []
+    assert other("resume").code == 0
+    assert mlflow_rows(other) == mlflow_rows(swept)
 
-    with Lock(study(copy) / ".lock").hold():
+
+def test_a_second_start_is_refused_naming_the_owner(copy: Front) -> None:
+    with Lock(study(copy) / LOCK).hold():
         outcome = copy(*SWEEP[:-1], "7", *FINALS)
     assert outcome.code == 2
     assert f"process {os.getpid()} on " in outcome.err
