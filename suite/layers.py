@@ -91,7 +91,9 @@ class Flat(nn.Module):
         """Return the flat vectors."""
         if self.vocabulary is None:
             return inputs.flatten(1)
-        return nn.functional.one_hot(inputs, self.vocabulary).flatten(1).float()
+        # Not one_hot, which reads its input's largest value: lanes of one program cannot.
+        tokens = torch.arange(self.vocabulary, device=inputs.device)
+        return (inputs.unsqueeze(-1) == tokens).flatten(1).float()
 
 
 def num_steps(card: Card) -> int:

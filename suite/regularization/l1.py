@@ -32,5 +32,6 @@ class L1(Regularizer):
 
 def penalty(learner: Learner) -> Tensor:
     """Return ``l1 * sum |w|`` as a 0-dim tensor."""
-    sizes = torch._foreach_norm([p for p in learner.parameters() if p.requires_grad], 1)
+    # One norm each: torch has no rule by which `_foreach_norm` maps over lanes.
+    sizes = [torch.linalg.vector_norm(p, 1) for p in learner.parameters() if p.requires_grad]
     return learner.get_buffer("l1") * torch.stack(sizes).sum()
