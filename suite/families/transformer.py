@@ -13,8 +13,9 @@ from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
-from suite.layers import Dropout, DropPath, Patches
+from suite.layers import Dropout, Patches
 from suite.learner import SupervisedLearner
+from suite.networks.attention_blocks import Block, waves
 from suite.task import Card
 
 PositionsName = Literal["learned", "sinusoidal", "rotary"]
@@ -22,8 +23,6 @@ ReadoutName = Literal["mean", "last", "class-token"]
 
 INITIAL_STD = 0.02
 """Standard deviation of initial weights, from GPT-2 (github.com/openai/gpt-2, src/model.py)."""
-LONGEST_PERIOD = 10_000
-"""Base of the wavelengths of sinusoidal and rotary positions, from both papers."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,7 +130,17 @@ class TransformerLearner(SupervisedLearner):
         num_waves = 0 if settings.positions == "learned" else length
         self.register_buffer("waves", waves(num_waves, self.wave_size), persistent=False)
         self.embedding_dropout = Dropout()
-        self.blocks = nn.ModuleList(Block(settings, is_causal=card.is_causal) for _ in range(settings.num_layers))
+        self.blocks = nn.ModuleList(
+            Block(
+                width,
+                num_heads=settings.num_heads,
+                mlp_ratio=settings.mlp_ratio,
+                norm_first=settings.norm_first,
+                bias=settings.bias,
+                is_causal=card.is_causal,
+            )
+            for _ in range(settings.num_layers)
+        )
         self.last_norm = nn.LayerNorm(width, bias=settings.bias) if settings.norm_first else nn.Identity()
         self.output = nn.Linear(width, card.output_shape[-1], bias=settings.bias)
         self._initialize()
@@ -212,104 +221,3 @@ class TransformerLearner(SupervisedLearner):
         if self.settings.readout == "mean":
             return x.mean(dim=1)
         return x[:, 0 if self.settings.readout == "class-token" else -1]
-
-
-class Block(nn.Module):
-    """Self-attention and a perceptron, each in a residual branch with its norm."""
-
-    def __init__(self, settings: Transformer, *, is_causal: bool) -> None:
-        super().__init__()
-        self.norm_first = settings.norm_first
-        self.attention_norm = nn.LayerNorm(settings.width, bias=settings.bias)
-        self.attention = SelfAttention(settings, is_causal=is_causal)
-        self.attention_drop_path = DropPath()
-        self.mlp_norm = nn.LayerNorm(settings.width, bias=settings.bias)
-        self.mlp = Perceptron(settings)
-        self.mlp_drop_path = DropPath()
-
-    def forward(
-        self, x: Float[Tensor, "batch positions width"], turns: Float[Tensor, "2 positions half"] | None
-    ) -> Float[Tensor, "batch positions width"]:
-        """Return the features after both branches."""
-        if self.norm_first:
-            x = x + self.attention_drop_path(self.attention(self.attention_norm(x), turns))
-            x = x + self.mlp_drop_path(self.mlp(self.mlp_norm(x)))
-        else:
-            x = self.attention_norm(x + self.attention_drop_path(self.attention(x, turns)))
-            x = self.mlp_norm(x + self.mlp_drop_path(self.mlp(x)))
-        return x
-
-
-class SelfAttention(nn.Module):
-    """Multi-head scaled dot-product attention of a sequence over itself."""
-
-    def __init__(self, settings: Transformer, *, is_causal: bool) -> None:
-        super().__init__()
-        self.num_heads = settings.num_heads
-        self.is_causal = is_causal
-        self.query_key_value = nn.Linear(settings.width, 3 * settings.width, bias=settings.bias)
-        self.branch_output = nn.Linear(settings.width, settings.width, bias=settings.bias)
-        self.dropout = Dropout()
-
-    def forward(
-        self, x: Float[Tensor, "batch positions width"], turns: Float[Tensor, "2 positions half"] | None
-    ) -> Float[Tensor, "batch positions width"]:
-        """Return the attended features."""
-        query, key, value = self._split(x, turns)
-        heads = functional.scaled_dot_product_attention(query, key, value, is_causal=self.is_causal)
-        attended: Tensor = self.dropout(self.branch_output(heads.transpose(1, 2).flatten(2)))
-        return attended
-
-    def weights(
-        self, x: Float[Tensor, "batch positions width"], turns: Float[Tensor, "2 positions half"] | None
-    ) -> Float[Tensor, "batch heads positions positions"]:
-        """Return the weights that `forward` sums values with; it never holds them itself."""
-        query, key, _ = self._split(x, turns)
-        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
-        if self.is_causal:
-            later = torch.ones(scores.shape[2:], dtype=torch.bool, device=x.device).triu(diagonal=1)
-            scores = scores.masked_fill(later, -math.inf)
-        return torch.softmax(scores, dim=3)
-
-    def _split(
-        self, x: Float[Tensor, "batch positions width"], turns: Float[Tensor, "2 positions half"] | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys and values, (batch, heads, positions, size) each."""
-        batch, positions, width = x.shape
-        joint = self.query_key_value(x).reshape(batch, positions, 3, self.num_heads, width // self.num_heads)
-        query, key, value = joint.permute(2, 0, 3, 1, 4)
-        if turns is not None:
-            query, key = turn(query, turns), turn(key, turns)
-        return query, key, value
-
-
-class Perceptron(nn.Module):
-    """One hidden layer, applied to each position."""
-
-    def __init__(self, settings: Transformer) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(settings.width, settings.mlp_ratio * settings.width, bias=settings.bias)
-        self.branch_output = nn.Linear(settings.mlp_ratio * settings.width, settings.width, bias=settings.bias)
-        self.dropout = Dropout()
-
-    def forward(self, x: Float[Tensor, "batch positions width"]) -> Float[Tensor, "batch positions width"]:
-        """Return the transformed features."""
-        transformed: Tensor = self.dropout(self.branch_output(functional.gelu(self.hidden(x))))
-        return transformed
-
-
-def waves(length: int, size: int) -> Float[Tensor, "2 length half"]:
-    """Return cosines and sines of ``size / 2`` wavelengths, from 2 pi to nearly `LONGEST_PERIOD` times that."""
-    rates = LONGEST_PERIOD ** (-torch.arange(0, size - 1, 2) / size)
-    angles = torch.arange(length).unsqueeze(1) * rates
-    return torch.stack([angles.cos(), angles.sin()])
-
-
-def turn(
-    x: Float[Tensor, "batch heads positions size"], turns: Float[Tensor, "2 positions half"]
-) -> Float[Tensor, "batch heads positions size"]:
-    """Turn each pair of values by its position's angle; products of two turned vectors see only their distance."""
-    cosines, sines = turns
-    left, right = x.chunk(2, dim=-1)
-    turned = torch.cat([left * cosines - right * sines, left * sines + right * cosines], dim=-1)
-    return turned.type_as(x)
