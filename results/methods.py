@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import pandas as pd
 
+from results.configurations import Configuration, configurations_of
 from results.errors import LeaderboardError, did_you_mean
-from results.leaderboard import Configuration, check_comparable, configurations_of
+from results.leaderboard import check_comparable
 from results.text import is_condition, setting_text
 
 TUNED: Final = "tuned"

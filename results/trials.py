@@ -11,9 +11,9 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
+from results.configurations import mean_of, sd_of
 from results.errors import LeaderboardError, RecordError
 from results.files import decode, read_bytes
-from results.leaderboard import mean_of, sd_of
 from results.schema import DIRECTIONS, MISSING, WAY_OUT, broken
 from results.statistics.comparisons import paired_p_values
 from results.statistics.expected_best import expected_best

@@ -9,15 +9,11 @@ from typing import Any, Literal
 
 import lightning
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 from suite.batch import Batch, Block
-from suite.errors import UserError
 from suite.seeds import seed_torch
-from suite.targets import NO_TARGET
 from suite.task import Card
 
 DecayScope = Literal["all", "matrices"]
@@ -249,71 +245,6 @@ class Learner(lightning.LightningModule, ABC):
         digest = self._noise.copy()
         digest.update(b"%d" % step)
         seed_torch(int.from_bytes(digest.digest()) >> 1)
-
-
-class SupervisedLearner(Learner):
-    """A learner that maps inputs to the task's outputs and trains on the objective that the card names.
-
-    A subclass writes ``forward``: (batch, *input_shape) to (batch, *output_shape).
-    """
-
-    label_smoothing: Tensor
-
-    def __init__(self, card: Card) -> None:
-        super().__init__(card)
-        self.register_buffer("label_smoothing", torch.zeros(()), persistent=False)
-        self.smooths_labels = False
-        self.rewrites: list[Callable[[Batch, Tensor, Tensor], Tensor]] = []
-        """Each turns (batch, outputs, loss so far) into the loss that is trained on, with a teacher's answers, say."""
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the objective on ``batch``, of both targets where a regulariser mixed two examples."""
-        outputs: Tensor = self(batch.inputs)
-        total = self.objective(outputs, batch.targets)
-        if batch.other_targets is not None and batch.share is not None:
-            total = batch.share * total + (1 - batch.share) * self.objective(outputs, batch.other_targets)
-        for rewrite in self.rewrites:
-            total = rewrite(batch, outputs, total)
-        return {"total": total}
-
-    def objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the objective that the card names; labels are smoothed where that is switched on."""
-        if self.card.objective == "squared-error":
-            return functional.mse_loss(outputs, targets)
-        if targets.ndim > 1:  # an answer at every position
-            outputs, targets = outputs.flatten(0, -2), targets.flatten()
-        if not self.smooths_labels:
-            return functional.cross_entropy(outputs, targets, ignore_index=NO_TARGET)
-        # torch's own label smoothing takes a Python float; ours is a tensor, so that lanes may differ in it.
-        log_probabilities = functional.log_softmax(outputs, dim=-1)
-        likelihood = functional.nll_loss(log_probabilities, targets, ignore_index=NO_TARGET)
-        answered = (targets != NO_TARGET).to(log_probabilities.dtype)
-        uniform = -(log_probabilities.mean(dim=-1) * answered).sum() / answered.sum()
-        return (1 - self.label_smoothing) * likelihood + self.label_smoothing * uniform
-
-    def shape_outputs(self, flat: Float[Tensor, "batch values"]) -> Float[Tensor, "batch *outputs"]:
-        """Return flat outputs in the card's output shape."""
-        # A reshape to the shape that is there already would still be a node of the graph, 3 % of a small step.
-        # Python's len would fix the number of examples in a graph that is exported.
-        return flat if len(self.card.output_shape) == 1 else flat.reshape(flat.shape[0], *self.card.output_shape)
-
-    def predict(self, batch: Batch) -> Tensor:
-        """Return the outputs (logits for classification)."""
-        outputs: Tensor = self(batch.inputs)
-        return outputs
-
-
-class GenerativeLearner(Learner):
-    """A learner that generates what it was shown, changed examples included; so nothing may change them."""
-
-    def configure(self, **settings: Any) -> None:
-        """Set how this learner is optimised; refuse what changes examples."""
-        if self.transforms:
-            raise UserError(
-                "A generator learns what it is shown, so nothing may change the examples on their way, but this run "
-                "would. Leave augmentation, cutmix, input_noise and mixup off, and take a task without corruption."
-            )
-        super().configure(**settings)
 
 
 def bare_step(optimizer: torch.optim.Optimizer) -> Callable[[], object]:

@@ -24,8 +24,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 # The shapes in these files' signatures are checked at each call, in tests only.
 CHECKED_SHAPES = (
-    *("suite.families", "suite.layers", "suite.learner", "suite.metrics", "suite.normalization"),
-    *("suite.networks", "suite.regularization"),
+    *("suite.families", "suite.layers", "suite.metrics", "suite.networks", "suite.normalization"),
+    *("suite.learner", "suite.regularization", "suite.supervised_learner"),
 )
 # Loaded by path: pytest's importlib mode gives the folder `tests` a module that does not know its files.
 install_import_hook(CHECKED_SHAPES, f"{load_module(Path(__file__).parent / 'shapes.py').__name__}.checked")

@@ -15,8 +15,9 @@ from suite.batch import Batch
 from suite.compressor import Compressor
 from suite.errors import UserError
 from suite.fields import Bounds, FloatDistribution
-from suite.learner import Learner, SupervisedLearner
+from suite.learner import Learner
 from suite.probe import computed_layers
+from suite.supervised_learner import SupervisedLearner
 from suite.targets import NO_TARGET
 
 

@@ -11,9 +11,9 @@ import torch
 from suite.batch import Block
 from suite.engine.checkpoints import AtomicCheckpointIO
 from suite.engine.data import BlockLoader
+from suite.engine.fit import fit
 from suite.engine.progress import TrainingState
 from suite.engine.ranks import Ranks
-from suite.engine.training import fit
 from suite.learner import Learner
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +13,15 @@ from typing import Any, Protocol
 
 import lightning
 import torch
-from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from torch import Tensor
 
 from suite.atomic import writing
 from suite.batch import Block
 from suite.engine.budget import Budget
 from suite.engine.checkpoints import BackgroundCheckpointIO, checkpoint_path, checkpoints, latest_intact
-from suite.engine.data import BlockLoader, ResidentData, ResidentSplit
+from suite.engine.data import BlockLoader, ResidentSplit
 from suite.engine.evaluation import Evaluation, Score, evaluate
+from suite.engine.fit import fit
 from suite.engine.optimization import Optimization
 from suite.engine.progress import Row, Status, TrainingState
 from suite.engine.ranks import Decision, Ranks
@@ -103,50 +101,6 @@ class Training:
             assert edge.best_weights, "a completed training was validated at its last step"
             return edge.outcome, edge.best_weights
         return edge.outcome, self.learner.selected_weights()
-
-
-def fit(
-    learner: Learner,
-    loader: BlockLoader,
-    edge: lightning.Callback,
-    checkpoint: Path | None,
-    *,
-    ranks: Ranks | None,
-    checkpoint_io: CheckpointIO,
-) -> None:
-    """Have Lightning train, from ``checkpoint`` where there is one, with ``edge`` after each block."""
-    # Lightning prints hardware lines and tips for every Trainer; a plan makes hundreds of them.
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Our loader has no workers to add: it gathers from tensors that are on the device already.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        # Lightning 2.6 under torch 2.13, whenever it looks for tensors in a batch.
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        # Norms of frozen layers, whose statistics are held on purpose.
-        warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training.*")
-        trainer = lightning.Trainer(
-            accelerator=loader.split.targets.device.type,
-            strategy="auto" if ranks is None else ranks.strategy(),
-            devices=1 if ranks is None else ranks.size,
-            use_distributed_sampler=False,  # every rank takes every batch, and cuts its part out
-            max_epochs=1,  # one Trainer epoch is one training: validation is our own block edge, see _BlockEdge
-            limit_val_batches=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[edge],
-            plugins=[checkpoint_io],
-            default_root_dir=Path.cwd(),  # nothing is written there
-        )
-        if ranks is not None:
-            ranks.attach(learner)
-        try:
-            trainer.fit(learner, datamodule=ResidentData(loader), ckpt_path=checkpoint, weights_only=True)
-        finally:
-            if ranks is not None:
-                ranks.leave()
 
 
 class _BlockEdge(lightning.Callback):

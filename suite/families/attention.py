@@ -12,8 +12,8 @@ from suite.batch import Batch
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Sequence
-from suite.learner import SupervisedLearner
 from suite.recurrence import RecurrentLayer, recurrent_layers, run_recurrent
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 CELLS: dict[str, type[RecurrentLayer]] = {"lstm": nn.LSTM, "gru": nn.GRU}

@@ -14,8 +14,8 @@ from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, When
 from suite.layers import Dropout, activation, halved_shapes
-from suite.learner import SupervisedLearner
 from suite.normalization import NormName, check_groups, placed_norm
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card, Objective
 
 Form = Literal["dense", "convolutional"]

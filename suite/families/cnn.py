@@ -12,8 +12,8 @@ from suite.errors import UserError
 from suite.family import Family, needs_whole_input
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, Unless, When
 from suite.layers import Dropout, activation
-from suite.learner import SupervisedLearner
 from suite.normalization import NormName, check_groups, placed_norm
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 PresetName = Literal["conv-32-64", "conv-32-64-128", "lenet-5", "mnist1d"]

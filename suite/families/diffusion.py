@@ -14,7 +14,7 @@ from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution
-from suite.learner import GenerativeLearner
+from suite.generative_learner import GenerativeLearner
 from suite.networks.denoiser import UNet, VectorDenoiser
 from suite.task import Card, Objective
 

@@ -14,7 +14,7 @@ from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, When
-from suite.learner import GenerativeLearner
+from suite.generative_learner import GenerativeLearner
 from suite.networks import players
 from suite.task import Card, Objective
 

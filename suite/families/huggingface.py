@@ -13,7 +13,6 @@ from suite.errors import UserError
 from suite.families._outside import CONFIG, WEIGHTS, Outside
 from suite.fields import CategoricalDistribution
 from suite.layers import Dropout
-from suite.learner import SupervisedLearner
 from suite.networks.text_encoder import (
     TOKENIZER,
     Facts,
@@ -24,6 +23,7 @@ from suite.networks.text_encoder import (
     read_tokenizer,
     write_small_encoder,
 )
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 PAD_NAME = "pad"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from suite.family import Family, needs_whole_input
 from suite.layers import Flat
-from suite.learner import SupervisedLearner
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 

@@ -11,8 +11,8 @@ from suite.errors import UserError
 from suite.family import Family, needs_whole_input
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, Unless, When
 from suite.layers import Dropout, Flat, activation
-from suite.learner import SupervisedLearner
 from suite.normalization import NormName, check_groups, placed_norm
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 

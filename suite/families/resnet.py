@@ -11,8 +11,8 @@ from suite.errors import UserError
 from suite.family import Family, needs_whole_input
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, When
 from suite.layers import Dropout, DropPath
-from suite.learner import SupervisedLearner
 from suite.normalization import NormName, check_groups, normalization
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 PresetName = Literal["resnet-18", "resnet-20", "resnet-34"]

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Sequence, num_steps
-from suite.learner import SupervisedLearner
 from suite.recurrence import RecurrentLayer, recurrent_layers, run_recurrent
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 CELLS: dict[str, type[RecurrentLayer]] = {"vanilla": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

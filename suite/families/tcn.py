@@ -11,8 +11,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard, When
 from suite.layers import Dropout, DropPath, Sequence, num_steps
-from suite.learner import SupervisedLearner
 from suite.normalization import NormName, PerStep, check_groups, normalization
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 TCNNorm = Literal[NormName, "weight"]

@@ -16,8 +16,8 @@ from suite.errors import UserError, did_you_mean, shown
 from suite.families._outside import WEIGHTS, Outside
 from suite.fields import Bounds
 from suite.layers import Dropout
-from suite.learner import SupervisedLearner
 from suite.networks.libraries import at_home, first_line
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 from suite.weights import read_tensors
 

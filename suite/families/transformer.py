@@ -14,8 +14,8 @@ from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, IntDistribution, OnCard
 from suite.layers import Dropout, Patches
-from suite.learner import SupervisedLearner
 from suite.networks.attention_blocks import Block, waves
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 PositionsName = Literal["learned", "sinusoidal", "rotary"]

@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar
 
 from suite.errors import UserError
 from suite.fields import Bounds, FloatDistribution
-from suite.learner import Learner, SupervisedLearner
+from suite.learner import Learner
 from suite.regularizer import Regularizer
+from suite.supervised_learner import SupervisedLearner
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

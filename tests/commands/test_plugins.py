@@ -71,7 +71,7 @@ from torch import Tensor, nn
 from suite.family import Family
 from suite.fields import Bounds, IntDistribution
 from suite.layers import Dropout
-from suite.learner import SupervisedLearner
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from suite.batch import Batch
-from suite.learner import Learner, SupervisedLearner
+from suite.learner import Learner
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card, Task
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 from suite.batch import Batch
 from suite.engine.devices import Execution
 from suite.family import Family
-from suite.learner import SupervisedLearner
 from suite.runs.execute import execute
 from suite.runs.folder import RunFolder
 from suite.runs.metrics_log import Curves, read_curves
 from suite.runs.prepare import prepare
 from suite.spec import RunSpec, settings_groups
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Card, Splits, Task
 
 OPTIMIZATION = {"optimizer": "sgd", "momentum": 0.0, "lr": 1.0}

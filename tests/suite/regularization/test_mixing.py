@@ -10,12 +10,13 @@ from torch.nn import functional
 from suite.batch import Batch
 from suite.errors import UserError
 from suite.families.linear import Linear
-from suite.learner import Learner, SupervisedLearner
+from suite.learner import Learner
 from suite.regularization import augmentation
 from suite.regularization.augmentation import Augmentation
 from suite.regularization.cutmix import CutMix, patch
 from suite.regularization.input_noise import InputNoise
 from suite.regularization.mixup import Mixup
+from suite.supervised_learner import SupervisedLearner
 from suite.task import Augmentation as AugmentationName
 from suite.task import Card
 from tasks.digits import Digits
