@@ -37,7 +37,7 @@ def layers_of(learner: Learner) -> list[Layer]:
     for owner, parameters in by_owner.items():
         key = _key(owner)
         is_norm = all(parameter.ndim < 2 for parameter in parameters.values())
-        if is_norm and key not in found and found:
+        if is_norm and key == owner and key not in found and found:  # not the norm that a block begins with
             key = list(found)[-1]
         found.setdefault(key, {}).update(parameters)
     if own:
@@ -91,6 +91,12 @@ def apply_depth(learner: Learner, settings: Transfer, *, steps_per_epoch: int) -
         raise UserError(
             "Layers are frozen, or trained at rates of their own, under one optimiser, but this family has several. "
             "Leave the group transfer at its defaults."
+        )
+    shared = _shared_name(learner)
+    if shared is not None:
+        raise UserError(
+            f"Layers are frozen, or trained at rates of their own, where each has weights of its own, but {shared} is "
+            "that of another layer. Leave family.tie_weights off, or the group transfer at its defaults."
         )
     layers = layers_of(learner)
     frozen = frozen_names(layers, settings)
@@ -152,6 +158,12 @@ def _rest(learner: Learner) -> None:
         if isinstance(module, _NormBase) and module.weight is not None and not module.weight.requires_grad
     ]
     learner.train(learner.training)
+
+
+def _shared_name(learner: Learner) -> str | None:
+    """Return the second name of a parameter that has two, or None."""
+    known = {name for name, _ in learner.named_parameters()}
+    return next((name for name, _ in learner.named_parameters(remove_duplicate=False) if name not in known), None)
 
 
 def _owner(name: str) -> str:

@@ -88,6 +88,13 @@ class Family(Settings, ABC):
         """Return whether inputs are read in another form than the task stores them."""
         return cls.encode is not Family.encode
 
+    def idle(self, card: Card) -> Mapping[str, str]:
+        """Return the fields that change nothing on this task: name -> what takes their place, as a clause.
+
+        A search leaves them out. A run takes them as they are, for the settings of a plan hold for many tasks.
+        """
+        return {}
+
     def own_weights(self) -> str | None:
         """Return what weights the family brings itself, as a reader knows them; None where they are drawn."""
         return None

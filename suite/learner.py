@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from suite.batch import Batch, Block
+from suite.errors import UserError
 from suite.seeds import seed_torch
 from suite.task import Card
 
@@ -117,7 +118,16 @@ class Learner(lightning.LightningModule, ABC):
         build_optimizer: OptimizerBuilder,
         precision: str = "fp32",
     ) -> None:
-        """Set how this learner is optimised; called once, after the regularisers are attached."""
+        """Set how this learner is optimised; called once, after the regularisers are attached.
+
+        Raises:
+            UserError: Something would change the examples that are to be generated.
+        """
+        if self.card.objective == "generation" and self.transforms:
+            raise UserError(
+                "A generator learns what it is shown, so nothing may change the examples on their way, but this run "
+                "would. Leave augmentation, cutmix, input_noise and mixup off, and take a task without corruption."
+            )
         self._noise = hashlib.blake2b(f"{noise_seed}/step/".encode(), digest_size=8)
         self._schedule = schedule
         self._build_optimizer = build_optimizer

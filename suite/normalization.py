@@ -25,9 +25,9 @@ def normalization(name: NormName, channels: int, *, num_groups: int) -> nn.Modul
         case "batch":
             return BatchNorm(channels)
         case "layer":
-            return nn.GroupNorm(1, channels)
+            return GroupNorm(1, channels)
         case "group":
-            return nn.GroupNorm(num_groups, channels)
+            return GroupNorm(num_groups, channels)
     return nn.Identity()
 
 
@@ -60,6 +60,20 @@ class BatchNorm(nn.BatchNorm1d):
         if self.training and x.numel() == self.num_features:
             return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return super().forward(x)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm that takes a batch of one, too.
+
+    torch refuses one value per group where it is the batch's only example, as the last batch of an epoch may be; what
+    comes out is the bias, as in any larger batch.
+    """
+
+    def forward(self, input: Float[Tensor, "batch channels *sizes"]) -> Float[Tensor, "batch channels *sizes"]:
+        """Return ``input`` with mean 0 and variance 1 per example and group, scaled and shifted per channel."""
+        if input.numel() == self.num_groups:
+            return input * 0 + self.bias.reshape(1, -1, *[1] * (input.ndim - 2))
+        return super().forward(input)
 
 
 class PerStep(nn.Module):

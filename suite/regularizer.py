@@ -56,6 +56,19 @@ class Regularization(Settings):
 
     group: ClassVar[str] = "regularization"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        strengths = {fields_of(REGULARIZERS.get(name))[0].name for name in REGULARIZERS.names()}
+        for strength in (field for field in fields_of(type(self)) if field.name in strengths):
+            for condition in strength.conditions if getattr(self, strength.name) != strength.default else ():
+                other = getattr(self, condition.name)
+                if not condition.holds(other):
+                    raise UserError(
+                        f"`{condition.text()}` must hold beside regularization.{strength.name}, but got "
+                        f"({strength.name}={getattr(self, strength.name)!r}, {condition.name}={other!r}). "
+                        "Take one of the two."
+                    )
+
     def regularizers(self) -> list[Regularizer]:
         """Return the regularisers that are on, by name."""
         built = []

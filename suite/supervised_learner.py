@@ -47,7 +47,7 @@ class SupervisedLearner(Learner):
         if not self.smooths_labels:
             return functional.cross_entropy(outputs, targets, ignore_index=NO_TARGET)
         # torch's own label smoothing takes a Python float; ours is a tensor, so that lanes may differ in it.
-        log_probabilities = functional.log_softmax(outputs, dim=-1)
+        log_probabilities = functional.log_softmax(outputs.float(), dim=-1)  # as cross_entropy does under autocast
         likelihood = functional.nll_loss(log_probabilities, targets, ignore_index=NO_TARGET)
         answered = (targets != NO_TARGET).to(log_probabilities.dtype)
         uniform = -(log_probabilities.mean(dim=-1) * answered).sum() / answered.sum()

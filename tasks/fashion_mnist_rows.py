@@ -27,6 +27,7 @@ class FashionMnistRows(FashionMnist):
             kind="sequence-modelling",
             summary="Ten kinds of clothing, each picture a sequence of its 28 rows from top to bottom.",
             input_shape=(width, height),
+            augmentations=frozenset({"shift", "cutout"}),  # mirrored in time, clothes stand on their heads
         )
 
     def load(self, splits: Collection[SplitName] = SPLIT_NAMES) -> Splits:

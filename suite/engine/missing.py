@@ -54,6 +54,8 @@ class Missing:
         shape = card.input_shape
         if self.strategy == "indicator":
             shape = (2 * shape[0], *shape[1:])
+            # They would change the marks as if they were values.
+            card = dataclasses.replace(card, augmentations=frozenset())
         if self.rate == 0:
             return dataclasses.replace(card, input_shape=shape)
         text = f"{card.sha256} missing {self.rate!r} {self.mechanism}"

@@ -28,7 +28,7 @@ class Optimization(Settings):
 
     group: ClassVar[str] = "optimization"
 
-    optimizer: Annotated[OptimizerName, CategoricalDistribution(("sgd", "adam", "adamw", "rmsprop"))] = "adamw"
+    optimizer: Annotated[OptimizerName, CategoricalDistribution(("sgd", "adamw", "rmsprop"))] = "adamw"
     """Optimiser, with torch's definition; adam with a decoupled weight decay is adamw."""
     lr: Annotated[float, Bounds(low=0, open_low=True), FloatDistribution(1e-5, 1.0, log=True)] = 1e-3
     """Learning rate: the highest that the schedule reaches."""
@@ -132,6 +132,11 @@ class Optimization(Settings):
         optimizer: torch.optim.Optimizer
         if self.optimizer == "sgd":
             optimizer = torch.optim.SGD(bare, lr=self.lr, momentum=self.momentum, fused=True)
+            if self.momentum:
+                # The fused step takes all buffers of a group or none, and layers may thaw one after the other. From a
+                # buffer of zeros the first step is torch's own.
+                for parameter in (parameter for members, _, _ in groups for parameter in members):
+                    optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         else:
             optimizer = torch.optim.RMSprop(bare, lr=self.lr, alpha=self.beta2, eps=self.epsilon, foreach=True)
         if weight_decay > 0:

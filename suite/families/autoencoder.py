@@ -35,7 +35,7 @@ class Coder(Family):
     hidden: Annotated[
         tuple[int, ...],
         Bounds(low=1),
-        CategoricalDistribution(((), (128,), (256,), (256, 128), (512, 256, 128))),
+        CategoricalDistribution(((128,), (256,), (256, 128), (512, 256, 128))),
         When("form", "dense"),
     ] = (128,)
     """Units of each dense layer before the code, under the dense form; the decoder has them in reverse."""
@@ -49,7 +49,7 @@ class Coder(Family):
     activation: Annotated[ActivationName, CategoricalDistribution(("none", "relu", "tanh", "gelu"))] = "relu"
     """Nonlinearity after each hidden layer; without any the map is linear."""
     norm: Annotated[NormName, CategoricalDistribution(("none", "batch", "layer", "group"))] = "none"
-    """Normalisation between each hidden layer, dense or convolutional, and its nonlinearity."""
+    """Normalisation before each nonlinearity; there is none between the decoder's first layer and its convolutions."""
     num_groups: Annotated[int, Bounds(low=1), CategoricalDistribution((4, 8)), When("norm", "group")] = 8
     """Groups of channels or units under group norm."""
 

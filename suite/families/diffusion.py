@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -14,7 +15,7 @@ from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution
-from suite.generative_learner import GenerativeLearner
+from suite.learner import Learner
 from suite.networks.denoiser import UNet, VectorDenoiser
 from suite.task import Card, Objective
 
@@ -83,6 +84,12 @@ class Diffusion(Family):
             return "generates samples in the shape of the examples, and the task wants another"
         return None
 
+    def idle(self, card: Card) -> Mapping[str, str]:
+        """Return the sizes of the other network."""
+        if len(card.input_shape) == 1:
+            return dict.fromkeys(("channels", "num_blocks"), "vectors go through dense layers")
+        return dict.fromkeys(("width", "num_layers"), "signals and images go through a U-Net")
+
     def sampling_levels(self) -> list[int]:
         """Return the levels that sampling goes through, from the last one to 0, which is clean."""
         steps = self.sampling_steps
@@ -107,7 +114,7 @@ def signal_variance(schedule: ScheduleName, num_levels: int) -> Float[Tensor, " 
     return variance.clamp(min=LEAST_SIGNAL)
 
 
-class DiffusionLearner(GenerativeLearner):
+class DiffusionLearner(Learner):
     """A denoising network, the tables of its schedule, and a sampler."""
 
     signal: Tensor

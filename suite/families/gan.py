@@ -1,7 +1,7 @@
 """GAN: a generator of samples and a discriminator that tells them from the data, trained against each other."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -14,7 +14,7 @@ from suite.batch import Batch
 from suite.errors import UserError
 from suite.family import Family
 from suite.fields import Bounds, CategoricalDistribution, FloatDistribution, IntDistribution, When
-from suite.generative_learner import GenerativeLearner
+from suite.learner import Learner
 from suite.networks import players
 from suite.task import Card, Objective
 
@@ -99,12 +99,19 @@ class GAN(Family):
                 return f"the input {card.input_shape} is too small to be halved {len(self.channels)} times"
         return None
 
+    def idle(self, card: Card) -> Mapping[str, str]:
+        """Return the sizes of the other form."""
+        if self.form_for(card) == "dense":
+            return {"channels": "vectors go through dense layers"}
+        dense = ("generator_width", "generator_layers", "discriminator_width", "discriminator_layers")
+        return dict.fromkeys((*dense, "discriminator_pieces"), "signals and images go through convolutions")
+
     def build(self, card: Card) -> "GANLearner":
         """Return the learner."""
         return GANLearner(card, self)
 
 
-class GANLearner(GenerativeLearner):
+class GANLearner(Learner):
     """Two players with an optimiser each, under the same settings; one moves while the other is frozen.
 
     Penalties and clipping therefore act on each player by itself, at each of its steps. What follows a step (weight

@@ -1,6 +1,7 @@
 """RNN: a recurrent network that reads the input step by step."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -54,6 +55,10 @@ class RNN(Family):
         if not card.is_length_fixed and self.readout == "flatten":
             return "puts all steps side by side, and here the splits differ in length"
         return None
+
+    def idle(self, card: Card) -> Mapping[str, str]:
+        """Return the read-out where every position gives an answer of its own."""
+        return {"readout": "every position has an answer of its own"} if len(card.output_shape) > 1 else {}
 
     def build(self, card: Card) -> "RNNLearner":
         """Return the learner."""

@@ -27,8 +27,8 @@ class TCN(Family):
 
     Reference: Bai et al., 2018, arXiv:1803.01271; Salimans and Kingma, 2016, arXiv:1602.07868 (weight norm).
     Differs from the paper: dropout drops single values, as in the authors' code, where the paper speaks of whole
-    channels; initial weights are torch's, which the authors' code keeps too, because its own draw comes after weight
-    norm and has no effect.
+    channels; initial weights are torch's. Those of the convolutions are in the authors' code too, whose own draw comes
+    after weight norm and has no effect; their shortcuts and their output layer begin smaller, at a deviation of 0.01.
     """
 
     name: ClassVar[str] = "tcn"
@@ -59,6 +59,8 @@ class TCN(Family):
         """Return why the task does not fit."""
         if card.output_shape[:-1] not in ((), (num_steps(card),)):
             return "answers at every step of the sequence, and here the answers are of another number"
+        if card.is_causal and self.norm == "batch":
+            return "has statistics over all steps under batch norm, and here an answer may rest on earlier ones only"
         return None
 
     def build(self, card: Card) -> "TCNLearner":

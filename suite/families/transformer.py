@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -101,6 +102,10 @@ class Transformer(Family):
         if card.is_causal and self.readout == "class-token" and len(card.output_shape) == 1:
             return "puts its class token first, and here it may not see what comes later"
         return None
+
+    def idle(self, card: Card) -> Mapping[str, str]:
+        """Return the read-out where every position gives an answer of its own."""
+        return {"readout": "every position has an answer of its own"} if len(card.output_shape) > 1 else {}
 
     def build(self, card: Card) -> "TransformerLearner":
         """Return the learner."""

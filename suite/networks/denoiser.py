@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from suite.layers import Dropout
+from suite.normalization import GroupNorm
 
 EMBEDDING_SIZE = 64
 """Waves that a noise level becomes."""
@@ -196,5 +197,5 @@ def doubled(x: Float[Tensor, "batch channels *sizes"], sizes: Sequence[int]) -> 
     return x
 
 
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(channels, MAX_GROUPS), channels)
+def _norm(channels: int) -> GroupNorm:
+    return GroupNorm(math.gcd(channels, MAX_GROUPS), channels)

@@ -87,15 +87,15 @@ def roll(inputs: Tensor, strength: Tensor) -> Tensor:
 
 
 def level(inputs: Tensor, strength: Tensor) -> Tensor:
-    """Give each channel of a signal a mean of its own in place of the one it has; (batch, channels, length)."""
+    """Move the mean of each channel of a signal towards a new one, at strength 1 to it; (batch, channels, length)."""
     means, _, _ = _line(inputs)
-    return inputs + torch.randn_like(means) * strength * LEVEL_STD - means
+    return inputs + strength * (torch.randn_like(means) * LEVEL_STD - means)
 
 
 def tilt(inputs: Tensor, strength: Tensor) -> Tensor:
-    """Give each channel of a signal a slope of its own in place of the one it has; (batch, channels, length)."""
+    """Turn each channel of a signal towards a new slope, at strength 1 to it; (batch, channels, length)."""
     _, slopes, steps = _line(inputs)
-    return inputs + (torch.randn_like(slopes) * strength * RISE_STD / inputs.shape[2] - slopes) * steps
+    return inputs + strength * (torch.randn_like(slopes) * RISE_STD / inputs.shape[2] - slopes) * steps
 
 
 def _line(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -106,9 +106,9 @@ def _line(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return inputs.mean(dim=2, keepdim=True), slopes, steps
 
 
-def flip(inputs: Tensor, _strength: Tensor) -> Tensor:
-    """Mirror half of the examples along their last size."""
-    chosen = torch.rand(len(inputs), device=inputs.device) < 0.5
+def flip(inputs: Tensor, strength: Tensor) -> Tensor:
+    """Mirror examples along their last size, at strength 1 half of them."""
+    chosen = torch.rand(len(inputs), device=inputs.device) < 0.5 * strength
     return torch.where(chosen.reshape(-1, *[1] * (inputs.ndim - 1)), inputs.flip(-1), inputs)
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from suite.batch import Batch
 from suite.errors import UserError
-from suite.fields import Bounds, FloatDistribution
+from suite.fields import Bounds, FloatDistribution, When
 from suite.learner import Learner
-from suite.regularization.mixup import draw_share
+from suite.regularization.mixup import check_parameter, draw_share
 from suite.regularizer import Regularizer
 
 
@@ -25,12 +25,13 @@ class CutMix(Regularizer):
 
     name: ClassVar[str] = "cutmix"
 
-    cutmix: Annotated[float, Bounds(low=0), FloatDistribution(0.05, 2.0, log=True)] = 0.0
-    """Parameter of the Beta distribution that the kept share is drawn from; 0 is off."""
+    cutmix: Annotated[float, Bounds(low=0), FloatDistribution(0.05, 2.0, log=True), When("mixup", 0.0)] = 0.0
+    """Parameter of the Beta distribution that the kept share is drawn from, without mixup; 0 is off."""
 
     def attach(self, learner: Learner) -> None:
         """Add the transform; its strength is a buffer so that lanes may differ in it."""
         self.require_real_inputs(learner)
+        check_parameter("cutmix", self.cutmix)
         card = learner.card
         if len(card.input_shape) < 2 or len(card.output_shape) > 1:
             raise UserError(

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from suite.batch import Batch
+from suite.errors import UserError
 from suite.fields import Bounds, FloatDistribution
 from suite.learner import Learner
 from suite.regularizer import Regularizer
+
+SMALLEST_PARAMETER = 0.01
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,8 +31,17 @@ class Mixup(Regularizer):
     def attach(self, learner: Learner) -> None:
         """Add the transform; its strength is a buffer so that lanes may differ in it."""
         self.require_real_inputs(learner)
+        check_parameter("mixup", self.mixup)
         learner.register_buffer("mixup", torch.tensor([self.mixup, self.mixup]), persistent=False)
         learner.transforms.append(functools.partial(_mix, learner))
+
+
+def check_parameter(name: str, value: float) -> None:
+    """Raise `UserError` where draws from Beta(value, value) lose their sense in fp32: both numbers behind it are 0."""
+    if value < SMALLEST_PARAMETER:
+        raise UserError(
+            f"`{name} = 0 or {name} >= {SMALLEST_PARAMETER:g}` must hold, but got regularization.{name}={value!r}."
+        )
 
 
 def draw_share(parameters: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class WeightDecay(Regularizer):
     weight_decay_scope: Annotated[
         DecayScope, CategoricalDistribution(("all", "matrices")), Unless("weight_decay", 0.0)
     ] = "all"
-    """What shrinks: all parameters, or those of two and more dimensions, which leaves biases and norms alone."""
+    """What shrinks: all, or parameters of two and more dimensions: no biases or norms, but the gains of weight norm."""
 
     def attach(self, learner: Learner) -> None:
         """Hand rate and scope to the optimiser that the learner is going to build."""

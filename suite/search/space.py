@@ -8,15 +8,13 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-
 from suite.errors import UserError, did_you_mean
 from suite.fields import Field, Settings, fields_of
 from suite.regularizer import REGULARIZERS, Regularizer
+from suite.search.fitting import fitting_choices, misfit, with_values
 from suite.search.presets import fields_of_presets
 from suite.search.ranges import Fixed, own_dimension, read_range, value_of
 from suite.spec import RunSpec, settings_groups
-from suite.task import Card
 from sweeps.space import Condition, Dimension, Scalar, Space, SpaceError
 
 SEARCHABLE = ("family", "optimization", "regularization", "data", "budget", "transfer")
@@ -85,12 +83,12 @@ def search_space(base: RunSpec, *, preset: str, changes: Mapping[str, object], g
             fixed[name] = found.value
         else:
             dimensions[name] = found
-    base = _with(base, fixed)
+    base = with_values(base, fixed)
     left_out: dict[str, str] = {}
     for name in list(dimensions):
-        reason = _misfit(base, known[name], strengths.get(name))
+        reason = misfit(base, name, known[name], strengths.get(name))
         if reason is None:
-            dimensions[name], reason = _fitting_choices(base, known[name], dimensions[name], is_given=name in changes)
+            dimensions[name], reason = fitting_choices(base, known[name], dimensions[name], is_given=name in changes)
         if reason is None:
             continue
         if name in changes:
@@ -139,65 +137,6 @@ def _strengths() -> dict[str, type[Regularizer]]:
     """Return the strength of each regulariser by dotted name."""
     classes = [REGULARIZERS.get(name) for name in REGULARIZERS.names()]
     return {f"regularization.{fields_of(cls)[0].name}": cls for cls in classes}
-
-
-def _with(base: RunSpec, values: Mapping[str, Any]) -> RunSpec:
-    """Return ``base`` with fields by dotted name."""
-    for name, value in values.items():
-        group, _, key = name.partition(".")
-        changed = dataclasses.replace(getattr(base, group), **{key: value})
-        base = dataclasses.replace(base, **{group: changed})
-    return base
-
-
-def _misfit(base: RunSpec, field: Field, regularizer: type[Regularizer] | None) -> str | None:
-    """Return why a field, perhaps the strength of a regulariser, cannot do anything here, or None."""
-    card = base.card()
-    for need in field.needs_on_card:
-        if not need.holds(card):
-            return f"it counts only on tasks {'with' if need.present else 'without'} a {need.attribute}."
-    if regularizer is None:
-        return None
-    distribution = field.distribution
-    strength = getattr(distribution, "high", None) or getattr(distribution, "choices", (None,))[-1]
-    return _refusal(base, regularizer(**{field.name: strength}), card) if strength is not None else None
-
-
-def _refusal(base: RunSpec, regularizer: Regularizer, card: Card) -> str | None:
-    """Return why a regulariser cannot act on the family's learner for this task, or None when it can."""
-    base.family.check_packages()
-    with torch.device("meta"):
-        learner = base.family.build(card)
-        try:
-            regularizer.attach(learner)
-        except UserError as error:
-            return str(error)
-    return None
-
-
-def _fitting_choices(
-    base: RunSpec, field: Field, dimension: Dimension, *, is_given: bool
-) -> tuple[Dimension, str | None]:
-    """Leave out the choices of an architecture that cannot take the task on; return why, where too few are left."""
-    if not dimension.name.startswith("family.") or not dimension.choices:
-        return dimension, None
-    reasons = {choice: _choice_misfit(base, field, choice) for choice in dimension.choices}
-    refused = {choice: reason for choice, reason in reasons.items() if reason is not None}
-    fitting = tuple(choice for choice in dimension.choices if choice not in refused)
-    if not refused:
-        return dimension, None
-    if is_given or len(fitting) < 2:
-        choice, reason = next(iter(refused.items()))
-        return dimension, f"with {field.name}={choice} the family {reason}."
-    return dataclasses.replace(dimension, choices=fitting), None
-
-
-def _choice_misfit(base: RunSpec, field: Field, choice: Scalar) -> str | None:
-    try:
-        family = dataclasses.replace(base.family, **{field.name: choice})
-    except UserError:  # it does not go with the other defaults, and may with other points of the space
-        return None
-    return family.misfit(base.card())
 
 
 def _with_conditions(

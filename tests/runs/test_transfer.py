@@ -59,6 +59,7 @@ def source(tmp_path: Path) -> RunFolder:
         ({"freeze": ["hidden.0"], "layer_decay": 0.3}, "sgd"),
         ({"train": "gradual", "thaw_every_steps": 5, "layer_decay": 0.5}, "adamw"),
         ({"train": "gradual", "freeze_layers": 1}, "rmsprop"),
+        ({"train": "gradual", "thaw_every_steps": 5}, "sgd"),
     ],
     ids=lambda item: item if isinstance(item, str) else "-".join(item) or "all",
 )

@@ -16,7 +16,7 @@ from suite.families.resnet import ResNet
 from suite.families.tcn import TCN
 from suite.families.vae import VAE
 from suite.family import Family
-from suite.normalization import BatchNorm, NormName, PerStep, normalization
+from suite.normalization import BatchNorm, GroupNorm, NormName, PerStep, normalization
 from suite.task import Task
 
 SHAPES = ((6, 8), (6, 8, 5), (6, 8, 5, 7))
@@ -81,9 +81,9 @@ def test_a_family_has_the_norm_after_each_hidden_layer_and_learns_with_it(
     card = toys[toy]().card()
     chosen = dataclasses.replace(family, norm=name, num_groups=4)  # type: ignore[call-arg]  # each of these has both
     learner = chosen.build(card)
-    found = [module for module in learner.modules() if isinstance(module, BatchNorm | nn.GroupNorm)]
+    found = [module for module in learner.modules() if isinstance(module, BatchNorm | GroupNorm)]
     count += len(getattr(family, "channels", ())) - 1 if isinstance(family, ResNet) else 0
-    kinds = {"batch": {BatchNorm}, "layer": {nn.GroupNorm}, "group": {nn.GroupNorm}, "none": set()}[name]
+    kinds = {"batch": {BatchNorm}, "layer": {GroupNorm}, "group": {GroupNorm}, "none": set()}[name]
     assert {type(module) for module in found} == kinds
     if kinds:
         assert len(found) == count
@@ -132,3 +132,13 @@ def test_groups_that_do_not_divide_the_channels_are_refused(family: Any, setting
 def test_a_norm_beside_a_sparse_code_is_refused() -> None:
     with pytest.raises(UserError, match=r"norm = none` must hold under family\.sparsity"):
         Autoencoder(norm="batch", sparsity=0.1)
+
+
+@pytest.mark.parametrize("num_groups", [1, 8])
+def test_group_norm_takes_a_single_value_per_group_as_it_does_in_a_larger_batch(num_groups: int) -> None:
+    channels = num_groups
+    norm = normalization("group", channels, num_groups=num_groups)
+    assert isinstance(norm, GroupNorm)
+    torch.nn.init.normal_(norm.bias)
+    x = torch.randn(2, channels)
+    torch.testing.assert_close(norm(x[:1]), norm(x)[:1], rtol=1e-4, atol=1e-4)  # torch leaves x - x of its mean

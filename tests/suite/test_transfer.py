@@ -8,6 +8,7 @@ import torch
 
 from suite.batch import Batch
 from suite.depth import apply_depth, layers_of
+from suite.errors import UserError
 from suite.families.autoencoder import Autoencoder
 from suite.families.cnn import CNN
 from suite.families.mlp import MLP
@@ -137,3 +138,18 @@ def test_an_encoder_that_rebuilds_serves_one_that_classifies(toys: Toys) -> None
     assert all(name.startswith("decoder.") for name in found.unused)
     inputs = torch.randn(3, 1, 6, 6)
     assert torch.equal(source.encode(inputs), learner.encoder(inputs))
+
+
+def test_a_block_is_one_layer_with_the_norm_that_it_begins_with(toys: Toys) -> None:
+    learner = Transformer().build(toys["toy-tokens"]().card())
+    for layer in layers_of(learner):
+        inside = {name for name, _ in learner.named_parameters() if name.startswith(f"{layer.name}.")}
+        assert inside <= set(layer.parameters)
+        assert not any(name.startswith("blocks.") for name in set(layer.parameters) - inside)
+
+
+def test_layers_that_share_a_weight_cannot_train_apart(toys: Toys) -> None:
+    learner = Transformer(tie_weights=True).build(toys["toy-text"]().card())
+    with pytest.raises(UserError, match=r"output\.weight is that of another layer. Leave family\.tie_weights off"):
+        apply_depth(learner, Transfer(train="head"), steps_per_epoch=1)
+    apply_depth(learner, Transfer(), steps_per_epoch=1)

@@ -33,6 +33,7 @@ def test_step_t_is_row_t_of_the_picture(both: tuple[Any, Any]) -> None:
 
 def test_it_is_a_sequence_task_with_a_digest_of_its_own_over_the_same_files() -> None:
     card, pictures = FashionMnistRows().card(), FashionMnist().card()
+    assert card.augmentations == pictures.augmentations - {"flip"}
     assert (card.kind, card.input_shape, card.name) == ("sequence-modelling", (28, 28), "fashion-mnist-rows")
     assert card.sha256 != pictures.sha256
     assert card.split_sizes == pictures.split_sizes

@@ -247,3 +247,10 @@ def test_what_cannot_have_gaps_says_why(card: Card) -> None:
     assert "generated" in reason(strategy="indicator", objective="generation")
     assert "one value" in reason(mechanism="at-random", input_shape=(1,))
     assert ">= 1` must hold" in reason(rate=0.001)
+
+
+def test_marks_of_missing_values_are_not_augmented(toys: dict[str, type[Task]]) -> None:
+    image = toys["toy-image"]().card()
+    assert image.augmentations
+    assert Missing(0.1, "blocks", "mean").card(image).augmentations == image.augmentations
+    assert Missing(0.1, "blocks", "indicator").card(image).augmentations == frozenset()

@@ -100,3 +100,10 @@ def test_each_block_has_two_places_for_dropout_and_one_to_drop_its_branch(card: 
 def test_answers_of_another_number_than_steps_are_refused(card: Card) -> None:
     for shape in [(23, 4), (24, 2, 2)]:
         assert "another number" in str(TCN().supports(dataclasses.replace(card, output_shape=shape)))
+
+
+def test_batch_norm_is_refused_where_an_answer_may_not_see_later_steps(toys: dict[str, type[Task]]) -> None:
+    text = toys["toy-text"]().card()
+    assert "statistics over all steps" in (TCN(norm="batch").supports(text) or "")
+    assert TCN(norm="layer").supports(text) is None
+    assert TCN(norm="batch").supports(dataclasses.replace(text, is_causal=False)) is None

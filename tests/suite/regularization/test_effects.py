@@ -1,5 +1,7 @@
 """What each regulariser does to a learner, where the conformance tests cannot know it."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,11 +11,15 @@ from suite.families.linear import Linear
 from suite.families.mlp import MLP
 from suite.layers import Dropout
 from suite.learner import Learner
+from suite.regularization.augmentation import CHANGES
+from suite.regularization.cutmix import CutMix
 from suite.regularization.dropout import Dropout as DropoutRegularizer
 from suite.regularization.early_stopping import EarlyStopping
 from suite.regularization.gradient_clipping import GradientClipping
 from suite.regularization.label_smoothing import LabelSmoothing
+from suite.regularization.mixup import Mixup
 from suite.regularization.weight_decay import WeightDecay
+from suite.spec import RunSpec
 from suite.task import Task
 
 
@@ -68,3 +74,45 @@ def test_strengths_reach_the_learner(learner: Learner) -> None:
     assert learner.label_smoothing.item() == pytest.approx(0.2)
     assert (learner.weight_decay, learner.weight_decay_scope) == (0.3, "matrices")
     assert (learner.patience, learner.min_improvement) == (4, 0.01)
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_augmentation_grows_from_nothing(name: str) -> None:
+    shape = (64, 2, 24) if name in ("level", "roll", "slope") else (64, 2, 8, 8)
+    inputs = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 3
+    changed = []
+    for strength in (0.0, 1e-3, 1.0):
+        torch.manual_seed(0)
+        changed.append((CHANGES[name](inputs, torch.tensor(strength)) - inputs).abs())
+    assert changed[0].max() < 1e-5  # the roll takes a line away and adds it again
+    assert (changed[1] > 0.05).float().mean() < 0.01
+    assert (changed[2] > 0.05).float().mean() > 0.05
+
+
+def test_mixup_and_cutmix_are_refused_beside_each_other() -> None:
+    with pytest.raises(
+        UserError, match=r"`mixup=0.0` must hold beside regularization.cutmix, but got .cutmix=0.2, mixup=0.4"
+    ):
+        RunSpec.from_mapping({"task": "digits", "family": "mlp", "regularization": {"mixup": 0.4, "cutmix": 0.2}})
+
+
+@pytest.mark.parametrize("cls", [Mixup, CutMix])
+def test_shares_that_fp32_cannot_draw_are_refused(cls: Any, toys: dict[str, type[Task]]) -> None:
+    learner = MLP(width=8).build(toys["toy-image"]().card())
+    field = cls.name
+    with pytest.raises(UserError, match=f"`{field} = 0 or {field} >= 0.01` must hold"):
+        cls(**{field: 1e-3}).attach(learner)
+    cls(**{field: 0.01}).attach(learner)
+
+
+def test_smoothed_labels_lose_no_digits_under_autocast(toys: dict[str, type[Task]]) -> None:
+    learner = MLP(width=8).build(toys["toy-vector"]().card())
+    outputs, targets = torch.randn(9, 4).bfloat16(), torch.arange(9) % 4
+    plain = learner.objective(outputs, targets)
+    LabelSmoothing(label_smoothing=0.2).attach(learner)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        smoothed = learner.objective(outputs, targets)
+    expected = torch.nn.functional.cross_entropy(outputs.float(), targets, label_smoothing=0.2)
+    assert smoothed.dtype == torch.float32
+    torch.testing.assert_close(smoothed, expected)
+    assert smoothed != plain

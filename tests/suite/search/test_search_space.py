@@ -1,11 +1,14 @@
 """The space of a pair: what its fields give, what a user says of them, and what makes no sense beside the rest."""
 
+import random
 from typing import Any
 
 import pytest
 
+from suite.engine.devices import Execution
 from suite.errors import UserError
 from suite.family import FAMILIES
+from suite.runs.prepare import prepare
 from suite.search.space import SearchSpace, search_space
 from suite.spec import RunSpec
 from suite.task import Task
@@ -126,3 +129,59 @@ def test_a_range_may_have_off_before_it_and_an_integer_stays_one() -> None:
 def test_what_says_nothing_of_a_field_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         space(**changes)
+
+
+def left_out(family: str, task: str, **settings: Any) -> set[str]:
+    return set(space(family, task, preset="all", spec={"family": {"name": family, **settings}}).left_out)
+
+
+@pytest.mark.parametrize("family", ["diffusion", "gan", "vae"])
+def test_nothing_that_changes_examples_is_searched_where_they_are_to_be_generated(family: str) -> None:
+    changes = {"augmentation", "cutmix", "input_noise", "mixup"}
+    assert {f"regularization.{name}" for name in changes} <= left_out(family, "ring")
+
+
+def test_fields_that_change_nothing_on_a_task_are_left_out() -> None:
+    dense = {f"family.{name}" for name in ("generator_width", "generator_layers", "discriminator_pieces")}
+    assert dense <= left_out("gan", "digits-generation")
+    assert "family.channels" in left_out("gan", "ring")
+    assert {"family.channels", "family.num_blocks"} <= left_out("diffusion", "ring")
+    assert {"family.width", "family.num_layers"} <= left_out("diffusion", "digits-generation")
+    assert "family.readout" in left_out("transformer", "shakespeare-char")
+    assert "family.readout" in left_out("rnn", "copy-memory")
+    assert "family.readout" not in left_out("rnn", "digits")
+
+
+def test_a_strength_that_is_refused_wherever_it_is_on_is_left_out() -> None:
+    assert "family.sparsity" in left_out("autoencoder", "digits")
+    assert "family.sparsity" not in left_out("autoencoder", "digits-reconstruction")
+
+
+def test_group_norm_is_no_choice_where_no_number_of_groups_divides_the_channels() -> None:
+    def norms(preset: str | None) -> Any:
+        found = space("cnn", "mnist1d", preset="all", spec={"family": {"name": "cnn", "preset": preset}})
+        return next(item.choices for item in found.space.dimensions if item.name == "family.norm")
+
+    assert norms(None) == ("none", "batch", "layer", "group")
+    assert norms("mnist1d") == ("none", "batch", "layer")
+
+
+def test_cutmix_is_searched_beside_no_mixup() -> None:
+    found = space(preset="regularization", task="mnist1d")
+    both = [found.values(found.space.at([share] * found.space.num_shares)) for share in (0.2, 0.7)]
+    cutmix = next(item for item in found.space.dimensions if item.name == "regularization.cutmix")
+    assert cutmix.conditions == (Condition("regularization.mixup", (0.0,)),)
+    assert both[1]["regularization.mixup"] > 0
+    assert "regularization.cutmix" not in both[1]
+    fixed = space(preset="regularization", task="mnist1d", spec={"regularization": {"cutmix": 0.5}})
+    assert "mixup=0.0" in fixed.left_out["regularization.mixup"]
+
+
+@pytest.mark.dear
+def test_every_point_of_the_whole_space_can_be_prepared(pair: tuple[str, str], registered_toys: Any) -> None:
+    found = space(task=pair[1], preset="all", spec={"family": settings_of(pair[0]), "budget": {"steps": 2}})
+    generator = random.Random(0)
+    for _ in range(15):
+        params = found.space.at([generator.random() for _ in range(found.space.num_shares)])
+        spec = RunSpec.from_mapping(found.spec_mapping(params))
+        prepare(spec, Execution(device="cpu", threads=1))
