@@ -8,15 +8,18 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics.functional.classification import multiclass_accuracy
+from torchmetrics.functional.classification import multiclass_stat_scores
 
 from suite.targets import NO_TARGET
 
 
 def accuracy(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Return the share of answers whose largest output is the target class, in [0, 1]."""
+    """Return the share of answers whose largest output is the target class, in [0, 1], in float64.
+
+    In float32 a share of 0.1 is above 0.1, and a model that always gives one answer is above the floor.
+    """
     num_classes = predictions.shape[-1]
-    return multiclass_accuracy(
+    right, *_, answered = multiclass_stat_scores(
         predictions.reshape(-1, num_classes),
         targets.flatten(),
         num_classes=num_classes,
@@ -24,6 +27,8 @@ def accuracy(predictions: Tensor, targets: Tensor) -> Tensor:
         ignore_index=NO_TARGET if targets.ndim > 1 else None,
         validate_args=False,
     )
+    share: Tensor = right.double() / answered
+    return share
 
 
 def cross_entropy(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -65,6 +70,8 @@ def ssim(predictions: Tensor, targets: Tensor) -> Tensor:
     at the places where it lies wholly inside the picture.
     Differs from the paper: where a side is shorter than 11, the window is the largest odd one that fits.
     """
+    # Variances are small differences of large numbers, which GPUs would take of products rounded to ten bits.
+    predictions, targets = predictions.double(), targets.double()
     size = min(11, *(side - (side + 1) % 2 for side in targets.shape[2:]))
     distances = torch.arange(size, dtype=targets.dtype, device=targets.device) - size // 2
     window = (-distances.square() / (2 * 1.5**2)).exp()

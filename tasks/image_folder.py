@@ -19,6 +19,7 @@ from tasks.sources.places import cache_dir
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
 MAX_BYTES = 2 * 1024**3
 """Most that the decoded images may take; they are held in memory, up to three times while they are split."""
@@ -91,6 +92,12 @@ class ImageFolder(Task):
         """Decode the images of ``split`` into the cache, or raise `UserError` naming those that are damaged."""
         listing = scan(self.folder, self.labels)
         self._images(listing, listing.splits(), (split,))
+
+    def score(self, predictions: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return accuracy and loss; the card would look through the folder again at each validation."""
+        from suite.metrics import score
+
+        return score(("accuracy",), "cross-entropy", predictions, targets)
 
     def digest(self) -> str:
         """Read and decode everything anew and return the digest of the files' content."""

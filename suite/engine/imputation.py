@@ -62,6 +62,8 @@ class Imputer:
                 targets = targets.to(mean.dtype).sub_(mean).div_(std)
             whole = torch.cat([whole, torch.from_numpy(mask).to(mean.dtype)], dim=1)
             mean, std = self._beside(mean, 0.0), self._beside(std, 1.0)
+        if self._card.objective == "generation" and name == "train":  # a model must not see what was taken away
+            targets = (whole - mean) / std
         return dataclasses.replace(splits, by_name={name: Split(whole, targets)}, mean=mean, std=std)
 
     def _learn(self, inputs: Array, mask: Mask) -> NDArray[np.float32]:

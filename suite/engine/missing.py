@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 from typing import Any, Literal
 
@@ -22,6 +23,9 @@ OBSERVED_SHARE = 0.3
 """Share of an input's values that ``at-random`` leaves in place everywhere; the others depend on them."""
 SLOPE = 2.0
 """How steeply ``at-random`` follows what is observed: log-odds per standard deviation."""
+LARGEST_DIFFERENCE = 0.03
+"""Between the rate and the share that a block of whole places really takes, where half a place is less."""
+MOST_DISTORTED = 2.0
 ROWS = 1024
 """Examples drawn for at a time; even, so that a stream gives the same numbers as all at once."""
 
@@ -44,9 +48,16 @@ class Missing:
             return "an indicator is no value, and here inputs are what is to be generated"
         if self.rate > 0 and self.mechanism == "at-random" and card.num_inputs < 2:
             return "some values must be observed for others to depend on, and here an input is one value"
-        if self.rate > 0 and self.mechanism == "blocks" and min(self.block(card)) < 1:
-            sides = "sqrt(rate) * side" if len(self.block(card)) == 2 else "rate * length"
-            return f"`{sides} >= 1` must hold for blocks, but got rate={self.rate} and {card.input_shape}"
+        if self.rate > 0 and self.mechanism == "blocks":
+            block, places = self.block(card), _places(card)
+            if self.rate * math.prod(places) < 0.5:
+                return f"`rate * places >= 0.5` must hold for blocks, but got rate={self.rate} and {places}"
+            share = math.prod(block) / math.prod(places)
+            if abs(share - self.rate) > max(LARGEST_DIFFERENCE, 0.5 / math.prod(places) + 1e-9):
+                return (
+                    f"a block must take the share data.missing_rate of the places, but the nearest one in {places} is "
+                    f"{block}, a share of {share:.3g}"
+                )
         return None
 
     def card(self, card: Card) -> Card:
@@ -63,10 +74,32 @@ class Missing:
         return dataclasses.replace(card, input_shape=shape, sha256=digest, ceiling=None, ceiling_reason="")
 
     def block(self, card: Card) -> tuple[int, ...]:
-        """Return the sizes of a block: a run of steps or values, or a rectangle with the proportions of an image."""
-        sizes = card.input_shape[-2:] if len(card.input_shape) == 3 else card.input_shape[-1:]
-        share = self.rate ** (1 / len(sizes))
-        return tuple(math.floor(share * size + 1e-9) for size in sizes)
+        """Return the sizes of a block: a run of steps or values, or a rectangle, with the share nearest to the rate.
+
+        A rectangle has about the proportions of the image: at most twice as long or as wide. Something is left, and
+        where a share near enough allows it, no place is in every block.
+        """
+        sizes = _places(card)
+        count = math.prod(sizes)
+        shapes = [shape for shape in itertools.product(*(range(1, size + 1) for size in sizes)) if shape != sizes]
+        shapes = [shape for shape in shapes if _distortion(shape, sizes) <= MOST_DISTORTED] or [(1,) * len(sizes)]
+        near = [shape for shape in shapes if abs(math.prod(shape) / count - self.rate) <= LARGEST_DIFFERENCE]
+        free = [shape for shape in near if any(2 * side <= size for side, size in zip(shape, sizes, strict=True))]
+        return min(
+            free or near or shapes,
+            key=lambda shape: (abs(math.prod(shape) - self.rate * count), _distortion(shape, sizes), shape),
+        )
+
+
+def _places(card: Card) -> tuple[int, ...]:
+    """Return what a block lies in: the axes of an input without its channels."""
+    return card.input_shape[-2:] if len(card.input_shape) == 3 else card.input_shape[-1:]
+
+
+def _distortion(block: tuple[int, ...], sizes: tuple[int, ...]) -> float:
+    """Return how many times as long, or as wide, a block is as one with the proportions of ``sizes``."""
+    shares = [side / size for side, size in zip(block, sizes, strict=True)]
+    return max(shares) / min(shares)
 
 
 class Gaps:

@@ -28,6 +28,7 @@ PACKAGES = (
     "numpy",
     "scikit-learn",
     "mnist1d",
+    "pillow",
     "safetensors",
 )
 """Packages that can change a bit of a result."""
@@ -106,10 +107,37 @@ def code_sha256(spec: RunSpec, *, also: Iterable[type] = ()) -> str:
     # suite/ are core sources where they decide a result.
     homes = ("tasks.", "suite.families.", "suite.regularization.", "suite.compression.")
     bases = [base for owner in owners for base in owner.__mro__[1:] if base.__module__.startswith(homes)]
-    paths |= {Path(inspect.getfile(owner)) for owner in (*owners, *bases)}
+    own = {Path(inspect.getfile(owner)) for owner in (*owners, *bases)}
+    # How data is decoded and split: the sha256 of a card may be that of files before either.
+    paths |= own | {helper for path in own for helper in _helpers(path)}
     # Sorted by what is hashed, not by path: where a plug-in or the checkout lies on disk is no part of a run.
     lines = sorted(f"{path.name} {_source_digest(path)}\n" for path in paths)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _helpers(path: Path) -> set[Path]:
+    """Return the files of tasks/sources that a file imports, at once or within a function, and what those import."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        imported = _imported_sources(pinned(item := waiting.pop()) or item.read_bytes())
+        named = {ROOT / "tasks" / "sources" / f"{name}.py" for name in imported}
+        new = {file for file in named if file.is_file()} - found
+        found |= new
+        waiting += new
+    return found
+
+
+@functools.cache
+def _imported_sources(source: bytes) -> frozenset[str]:
+    """Return the modules of `tasks.sources` that a source imports, in either form of ``from ... import``."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "tasks.sources":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tasks.sources."):
+            names.add((node.module or "").removeprefix("tasks.sources."))
+    return frozenset(names)
 
 
 def _source_digest(path: Path) -> str:

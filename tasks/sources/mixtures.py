@@ -91,10 +91,12 @@ class Mixture(Generated):
         return Split(points, points)
 
     def score(self, predictions: Tensor, targets: Tensor) -> dict[str, float]:
-        """Return the metrics over the samples, in float64; the targets are not looked at."""
+        """Return the metrics over the samples, in float64, NaN where one is not finite; targets are not looked at."""
         import torch
 
         samples = predictions.double().cpu()
+        if not bool(samples.isfinite().all()):
+            return dict.fromkeys(("total-variation", "modes", "high-quality", "reverse-kl"), math.nan)
         centres = torch.tensor(self.centres(), dtype=torch.float64)
         distances, indices = torch.cdist(samples, centres).min(dim=1)
         is_good = distances <= HIGH_QUALITY_STDS * self.std

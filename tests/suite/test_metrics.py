@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from suite.metrics import BEST_PSNR, accuracy, cross_entropy, psnr, score, squared_error, ssim
+from suite.targets import NO_TARGET
 
 
 @given(st.integers(1, 60), st.integers(2, 12), st.integers(0, 10**6))
@@ -98,3 +99,32 @@ def test_score_names_the_metrics_and_the_loss() -> None:
 
 def test_score_has_no_loss_where_the_objective_is_no_metric() -> None:
     assert set(score(("squared-error",), "generation", torch.zeros(2, 1), torch.ones(2, 1))) == {"squared-error"}
+
+
+def test_an_answer_that_is_always_the_same_scores_its_share_to_the_last_bit() -> None:
+    logits = torch.zeros(10_000, 10)
+    logits[:, 3] = 1
+    assert accuracy(logits, torch.arange(10_000) % 10).item() == 0.1
+
+
+def test_positions_without_an_answer_count_for_nothing() -> None:
+    logits, targets = (
+        torch.eye(3)[torch.tensor([[0, 1, 2], [2, 1, 0]])],
+        torch.tensor([[0, NO_TARGET, 0], [NO_TARGET, 1, 1]]),
+    )
+    assert accuracy(logits, targets).item() == 0.5
+    answered = targets != NO_TARGET
+    expected = torch.nn.functional.cross_entropy(logits[answered], targets[answered])
+    torch.testing.assert_close(cross_entropy(logits, targets), expected)
+
+
+def test_scores_are_those_of_their_names_and_bits_are_nats_over_ln_2() -> None:
+    logits, targets = torch.randn(7, 4), torch.arange(7) % 4
+    found = score(("accuracy", "bits", "cross-entropy"), "cross-entropy", logits, targets)
+    assert found["bits"] == pytest.approx(found["cross-entropy"] / 0.6931471805599453)
+    assert found["loss"] == found["cross-entropy"]
+    shown, true = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12)
+    pictures_found = score(("psnr", "ssim"), "squared-error", shown, true)
+    assert pictures_found["psnr"] == pytest.approx(psnr(shown, true).item())
+    assert pictures_found["ssim"] == pytest.approx(ssim(shown, true).item())
+    assert pictures_found["psnr"] != pytest.approx(pictures_found["ssim"])

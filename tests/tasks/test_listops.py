@@ -67,10 +67,20 @@ def test_every_operator_opens_expressions_and_every_number_of_arguments_occurs()
     assert {int(length) for length in plain[(inputs >= FIRST_OPERATOR).sum(dim=1) == 2]} == {4, 5, 6, 7}
 
 
-def test_the_floor_is_the_share_of_the_most_frequent_class_in_training() -> None:
-    for task in (Listops(), Listops(max_length=40), Listops(num_train=300)):
-        counts = torch.bincount(task.load(("train",))["train"].targets)
-        assert task.card().floor == float(counts.max()) / task.num_train
+def test_the_floor_is_the_share_of_the_most_frequent_class_on_test_whatever_there_is_to_train_on() -> None:
+    for task in (Listops(), Listops(max_length=40), Listops(num_train=3)):
+        targets = task.load(("test",))["test"].targets
+        assert task.card().floor == float(torch.bincount(targets).max()) / len(targets)
+    assert Listops(num_train=3).card().floor == Listops().card().floor
+
+
+def test_lengths_that_are_hardly_ever_met_are_refused_for_every_split_alike() -> None:
+    task = Listops(min_length=53, max_length=53, max_depth=4, max_args=6, num_train=10)
+    for split in ("train", "val", "test"):
+        with pytest.raises(UserError, match="At least one expression in a thousand"):
+            task.load((split,))  # type: ignore[arg-type]  # a tuple of literals is one of names
+    with pytest.raises(UserError, match="At least one expression in a thousand"):
+        task.card()
 
 
 def test_the_default_card_generates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,3 +103,11 @@ def test_one_mode_of_each_is_allowed() -> None:
         points = task.load(("val",))["val"].inputs
         assert task.score(points, points)["modes"] == 1
         assert task.score(points, points)["reverse-kl"] == 0
+
+
+@pytest.mark.parametrize("task", [Ring(), Grid()])
+def test_samples_that_are_not_finite_have_no_score(task: Ring | Grid) -> None:
+    samples = task.load(("test",))["test"].inputs.clone()
+    assert all(math.isfinite(value) for value in task.score(samples, samples).values())
+    samples[3, 0] = math.nan
+    assert all(math.isnan(value) for value in task.score(samples, samples).values())

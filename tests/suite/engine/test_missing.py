@@ -62,9 +62,7 @@ def test_the_share_that_is_missing_is_the_rate(card: Card, mechanism: Mechanism,
         assert flat[:, ~always].mean() == pytest.approx(0.3, abs=0.04)
     else:
         assert len({int(row.sum()) for row in mask}) == 1
-        assert mask.mean() == pytest.approx(
-            np.prod(missing.block(card)) / np.prod(card.input_shape[-2:][-len(missing.block(card)) :])
-        )
+        assert mask.mean() == pytest.approx(0.3, abs=0.03)
 
 
 def test_a_higher_rate_takes_what_a_lower_one_takes_and_more(card: Card) -> None:
@@ -246,7 +244,7 @@ def test_what_cannot_have_gaps_says_why(card: Card) -> None:
     assert "one length" in reason(is_length_fixed=False)
     assert "generated" in reason(strategy="indicator", objective="generation")
     assert "one value" in reason(mechanism="at-random", input_shape=(1,))
-    assert ">= 1` must hold" in reason(rate=0.001)
+    assert ">= 0.5` must hold" in reason(rate=0.001)
 
 
 def test_marks_of_missing_values_are_not_augmented(toys: dict[str, type[Task]]) -> None:
@@ -254,3 +252,33 @@ def test_marks_of_missing_values_are_not_augmented(toys: dict[str, type[Task]]) 
     assert image.augmentations
     assert Missing(0.1, "blocks", "mean").card(image).augmentations == image.augmentations
     assert Missing(0.1, "blocks", "indicator").card(image).augmentations == frozenset()
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.2, 0.4, 0.6])
+@pytest.mark.parametrize("sizes", [(8, 8), (28, 28), (32, 20)])
+def test_a_block_takes_the_share_that_is_asked_for_in_about_the_images_proportions(
+    rate: float, sizes: tuple[int, int], toys: dict[str, type[Task]]
+) -> None:
+    card = dataclasses.replace(toys["toy-image"]().card(), input_shape=(3, *sizes))
+    missing = Missing(rate, "blocks", "mean")
+    height, width = missing.block(card)
+    assert height * width / (sizes[0] * sizes[1]) == pytest.approx(rate, abs=0.03)
+    assert 0.5 <= (height / sizes[0]) / (width / sizes[1]) <= 2
+    assert missing.misfit(card) is None
+
+
+def test_a_share_that_no_block_takes_is_refused(toys: dict[str, type[Task]]) -> None:
+    card = dataclasses.replace(toys["toy-image"]().card(), input_shape=(3, 8, 8))
+    assert "nearest one in (8, 8) is (7, 8), a share of 0.875" in (Missing(0.95, "blocks", "mean").misfit(card) or "")
+
+
+def test_what_is_to_be_generated_has_its_gaps_in_training_and_none_in_scoring(toys: dict[str, type[Task]]) -> None:
+    task = toys["toy-pictures"]()
+    card, splits = task.card(), task.load()
+    imputer = Imputer(Missing(0.3, "blocks", "mean"), card, splits["train"])
+    train, test = (imputer.apply(splits, name) for name in ("train", "test"))
+    assert train.mean is not None
+    assert train.std is not None
+    normal = (train["train"].inputs - train.mean) / train.std
+    torch.testing.assert_close(train["train"].targets, normal)
+    assert torch.equal(test["test"].targets, splits["test"].targets)
