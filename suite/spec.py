@@ -158,6 +158,13 @@ class RunSpec:
             return f"The family {self.family.name!r} cannot take on the task {self.task.name!r}: {reason}."
         return None
 
+    def misfit_comes_from_settings(self) -> bool:
+        """Return whether the family takes on the task under its own default settings, and no data settings."""
+        try:
+            return type(self.family)().misfit(self.task.card()) is None
+        except UserError:  # it cannot do without settings
+            return False
+
     def with_seed(self, seed: int) -> RunSpec:
         """Return the same spec under another seed."""
         return dataclasses.replace(self, seed=seed)

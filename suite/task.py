@@ -80,6 +80,21 @@ class Card:
     augmentations: frozenset[Augmentation] = frozenset()
     """Changes of an input that leave its answer as it is; the augmentation regulariser takes these and no others."""
 
+    def __post_init__(self) -> None:
+        for name, allowed in (("kind", Kind), ("direction", Direction), ("objective", Objective)):
+            known = get_args(allowed)
+            if getattr(self, name) not in known:
+                raise UserError(
+                    f"{name} on the card of the task {self.name!r} must be one of {', '.join(known)}, "
+                    f"but got {getattr(self, name)!r}."
+                )
+        count = len(self.class_names)
+        if self.objective == "cross-entropy" and count and self.output_shape != (count,):
+            raise UserError(
+                f"The card of the task {self.name!r} must name each class, but its output_shape is "
+                f"{self.output_shape} and class_names has {count}."
+            )
+
     @property
     def num_inputs(self) -> int:
         """Number of values in one input."""
@@ -219,9 +234,15 @@ class Task(Settings, ABC):
         """Load everything, compare its digest with the card's and return it; raise `UserError` when they differ."""
         digest = self.digest()
         if digest != self.card().sha256:
+            has_files = type(self).fetch is not Task.fetch
+            way_out = (
+                f"Remove the damaged files and run `boltbench data fetch {self.name}`."
+                if has_files
+                else "Where the data is meant to be so, write that digest on the card; a changed split is a new task."
+            )
             raise UserError(
-                f"The data of task {self.name!r} must have sha256 {self.card().sha256}, but what was found has "
-                f"{digest}. Remove the damaged files and run `boltbench data fetch {self.name}`."
+                f"The data of task {self.name!r} must have sha256 {self.card().sha256 or '(none yet)'}, but what was "
+                f"found has {digest}. {way_out}"
             )
         return digest
 

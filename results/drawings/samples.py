@@ -64,7 +64,7 @@ def _points(kept: Kept) -> bytes:
     with style.context("default"):
         figure = Figure(figsize=(5.2, 5.4), dpi=DPI)
         FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.09, 0.06, 0.88, 0.83))
+        axes = figure.add_axes((0.09, 0.06, 0.88, 0.81))
         axes.plot(
             *targets.T, linestyle="none", marker="o", markersize=9, color=PALE, markeredgewidth=0, label="test points"
         )
@@ -76,7 +76,8 @@ def _points(kept: Kept) -> bytes:
         axes.set_aspect("equal")
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=8, loc="center", markerscale=1.0, framealpha=0.9, edgecolor="none")
+        # Above the axes: a generator that collapsed may put everything anywhere, the middle included.
+        axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0, frameon=False)
         outside = f", {is_outside.sum()} of {len(samples)} samples outside" if is_outside.any() else ""
         figure.text(0.09, 0.975, kept.run_id, fontsize=9.5, va="top")
         figure.text(0.09, 0.935, kept.score_text + outside, fontsize=8.5, va="top", color="#606060")

@@ -92,9 +92,13 @@ class Transformer(Family):
         if card.vocabulary is None and any(size % self.patch_size for size in sizes):
             return f"cuts inputs into patches of {self.patch_size}, and {card.input_shape} leaves a rest"
         if card.output_shape[:-1] not in ((), (self.num_positions(card),)):
-            return f"answers at {self.num_positions(card)} positions, and here the answers are of another number"
+            found = self.num_positions(card)
+            return f"answers at {found} positions, and here the answers, {card.output_shape}, are of another number"
         if not card.is_length_fixed and self.positions == "learned":
-            return "has one learned vector per position, and here the splits differ in length"
+            return (
+                "has one learned vector per position, and here the splits differ in length; with family.positions "
+                "sinusoidal or rotary it has none"
+            )
         if not card.is_length_fixed and card.vocabulary is None and self.patch_size > 1:
             return f"cuts inputs into patches of {self.patch_size}, and here the splits differ in length"
         if self.tie_weights and not (len(card.output_shape) > 1 and card.output_shape[-1] == card.vocabulary):

@@ -169,7 +169,9 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
     with reading(spec.task):
         reason, card = spec.misfit(), spec.card()
     if reason is not None:
-        raise UserError(f"{reason} `boltbench list` shows which pairs fit.")
+        is_of_settings = spec.misfit_comes_from_settings()
+        way_out = "Under its default settings it can." if is_of_settings else "`boltbench list` shows which pairs fit."
+        raise UserError(f"{reason} {way_out}")
     spec.family.check_packages()
     needs_val = {
         "evaluation.selection='best-val'": spec.evaluation.selection == "best-val",

@@ -7,13 +7,19 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 
+import torch
+
 from suite.engine.data import check_finite
 from suite.engine.imputation import Imputer
 from suite.engine.missing import Missing
 from suite.errors import UserError
 from suite.family import Family
 from suite.spec import RunSpec
-from suite.task import TRAIN_ONLY, Card, SplitName, Splits, Task
+from suite.targets import NO_TARGET
+from suite.task import TRAIN_ONLY, Card, Split, SplitName, Splits, Task
+
+MOST_LOOKED_AT = 5_000_000
+"""Targets whose range is looked at."""
 
 
 def load_splits(spec: RunSpec, name: SplitName) -> Splits:
@@ -33,6 +39,7 @@ def load_splits(spec: RunSpec, name: SplitName) -> Splits:
 def _load(task: Task, missing: Missing | None, name: SplitName) -> Splits:
     with reading(task):
         splits = task.load([name])
+    _check_against_card(task, splits, name)
     if missing is not None and len(splits[name]):
         if splits.corrupt is not None:
             raise UserError(
@@ -42,6 +49,42 @@ def _load(task: Task, missing: Missing | None, name: SplitName) -> Splits:
         splits = _imputer(task, missing).apply(splits, name)
     check_finite(splits)
     return splits
+
+
+def _check_against_card(task: Task, splits: Splits, name: SplitName) -> None:
+    """Raise `UserError` where a split is not what its task's card says: training would fail, or mean nothing."""
+    card, split = task.card(), splits[name]
+    if not len(split):
+        return
+    classes = card.output_shape[-1]
+    are_classes = card.objective == "cross-entropy"
+    sees_one_length = card.is_length_fixed or name == "train"
+    for law, holds, found in (
+        (f"split_sizes[{name!r}] = {card.split_sizes[name]}", len(split) == card.split_sizes[name], len(split)),
+        (
+            f"input_shape = {card.input_shape}",
+            not sees_one_length or tuple(split.inputs.shape[1:]) == card.input_shape,
+            tuple(split.inputs.shape[1:]),
+        ),
+        (f"whole numbers below {classes} as targets", not are_classes or _are_classes(split, classes), _range(split)),
+        ("a std above 0", splits.std is None or bool((splits.std > 0).all()), splits.std),
+    ):
+        if not holds:
+            raise UserError(f"The card of the task {task.name!r} asks for {law}, but {name} has {found}.")
+
+
+def _are_classes(split: Split, classes: int) -> bool:
+    targets = split.targets
+    if targets.is_floating_point() or targets.dtype == torch.bool:
+        return False
+    if targets.numel() > MOST_LOOKED_AT:  # windows of a text, of which each character is in many
+        targets = targets[:: targets.numel() // MOST_LOOKED_AT + 1]
+    return bool(((targets < classes) & ((targets >= 0) | (targets == NO_TARGET))).all())
+
+
+def _range(split: Split) -> str:
+    few = split.targets.flatten()[:MOST_LOOKED_AT] if split.targets.is_contiguous() else split.targets[:1]
+    return f"{few.dtype} from {few.min().item()} to {few.max().item()}".replace("torch.", "")
 
 
 @functools.lru_cache(maxsize=8)

@@ -55,8 +55,8 @@ def test_dropping_examples_shortens_the_epoch(front: Front) -> None:
         (("listops", "mlp", *GAPS, "mean"), ("'listops'", "inputs are tokens")),
         (("ring", "gan", *GAPS, "indicator"), ("what is to be generated",)),
         (
-            ("digits", "mlp", "--data.missing_rate=0.01", "--data.missing_mechanism=blocks", *GAPS[2:], "mean"),
-            ("`sqrt(rate) * side >= 1` must hold", "0.01"),
+            ("digits", "mlp", "--data.missing_rate=0.005", "--data.missing_mechanism=blocks", *GAPS[2:], "mean"),
+            ("`rate * places >= 0.5` must hold", "0.005"),
         ),
         (
             ("digits-reconstruction", "mlp", *GAPS, "mean", "--task.noise", "0.1"),

@@ -1,7 +1,9 @@
 """Every registered task: a complete card, and data that is what the card says wherever it lies on this machine."""
 
+import dataclasses
 import math
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -169,3 +171,20 @@ def test_a_damaged_task_is_noticed(toys: dict[str, type[Task]]) -> None:
 
     with pytest.raises(UserError, match=r"must have sha256 .* but what was found has"):
         Damaged().check_data()
+
+
+@pytest.mark.parametrize(
+    ("changes", "law"),
+    [
+        ({"direction": "max"}, "direction on the card .* must be one of maximize, minimize, but got 'max'"),
+        ({"kind": "sequences"}, "kind on the card"),
+        ({"objective": "crossentropy"}, "objective on the card"),
+        (
+            {"class_names": ("one", "two")},
+            r"must name each class, but its output_shape is \(10,\) and class_names has 2",
+        ),
+    ],
+)
+def test_a_card_with_a_word_that_is_none_is_refused(changes: dict[str, Any], law: str) -> None:
+    with pytest.raises(UserError, match=law):
+        dataclasses.replace(TASKS.get("digits")().card(), **changes)

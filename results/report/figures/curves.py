@@ -78,6 +78,8 @@ def learning_curves(
             bands.append(element("path", class_=f"band {colour}", d=area(xs, low, high), data_key=line.key))
         points = path(zip(xs, mean, strict=True))
         marks.append(element("path", class_=f"line {colour}", d=points, data_key=line.key))
+        if len(xs) == 1:  # a path of one point shows nothing
+            marks.append(element("circle", class_=f"dot {colour}", cx=xs[0], cy=mean[0], r=3.5, data_key=line.key))
         names.append(_label(line, box, (xs[-1], end), place))
     clip = element(
         "clipPath",
