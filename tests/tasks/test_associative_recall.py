@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from suite.targets import NO_TARGET
 from tasks.associative_recall import AssociativeRecall
 
 
@@ -54,13 +53,3 @@ def test_the_evidence_is_the_key_wherever_it_stands_and_its_value() -> None:
     for row, told, target in zip(split.inputs.tolist(), evidence.tolist(), split.targets.tolist(), strict=True):
         assert {value for value, is_told in zip(row, told, strict=True) if is_told} == {row[-1], target}
         assert sum(told) == 2 * (row.count(row[-1]) - 1) + 1
-
-
-def test_with_an_answer_at_every_position_only_training_shows_those_before_the_last() -> None:
-    task, last = AssociativeRecall(answers="every", num_train=50), AssociativeRecall(num_train=50)
-    for name, split in task.load().by_name.items():
-        assert torch.equal(split.inputs, last.load()[name].inputs)
-        assert torch.equal(split.targets[:, -1], last.load()[name].targets)
-        before = split.targets[:, :-1]
-        expected = split.inputs[:, 1:].long() if name == "train" else torch.full_like(before, NO_TARGET)
-        assert torch.equal(before, expected)

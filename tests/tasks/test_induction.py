@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from suite.targets import NO_TARGET
 from tasks.induction import Induction
 
 
@@ -38,13 +37,3 @@ def test_the_evidence_is_the_first_trigger_and_the_answer_after_it() -> None:
     assert evidence.sum(dim=1).unique().tolist() == [2]
     assert torch.equal(split.inputs[evidence].reshape(-1, 2)[:, 0].unique(), torch.tensor([18], dtype=torch.uint8))
     assert torch.equal(split.inputs[evidence].reshape(-1, 2)[:, 1].long(), split.targets)
-
-
-def test_with_an_answer_at_every_position_only_training_shows_those_before_the_last() -> None:
-    task, last = Induction(answers="every", num_train=50), Induction(num_train=50)
-    for name, split in task.load().by_name.items():
-        assert torch.equal(split.inputs, last.load()[name].inputs)
-        assert torch.equal(split.targets[:, -1], last.load()[name].targets)
-        before = split.targets[:, :-1]
-        expected = split.inputs[:, 1:].long() if name == "train" else torch.full_like(before, NO_TARGET)
-        assert torch.equal(before, expected)
