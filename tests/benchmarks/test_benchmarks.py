@@ -13,6 +13,7 @@ import torch
 from benchmarks import harness, p6_data, p8_help, p9_first_step
 from benchmarks.harness import Comparison, NotEquivalentError, Sample, Scale
 from benchmarks.workload import Trained, same_bits
+from suite.errors import DataMissingError
 
 BENCHMARKS = sorted(path.stem for path in Path(harness.__file__).parent.glob("[a-z]*_*.py"))
 SLOW = ("docs_stack", "p8_help", "p9_first_step", "p10_leaderboard", "p11_controller", "p12_workers")
@@ -34,7 +35,10 @@ def test_runs_with_the_least_work_and_stores_its_figures(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     benchmark = importlib.import_module(f"benchmarks.{name}")
-    assert harness.run(name, benchmark.comparisons, ["--smoke", "--output", str(tmp_path)]) in (0, 1)
+    try:
+        assert harness.run(name, benchmark.comparisons, ["--smoke", "--output", str(tmp_path)]) in (0, 1)
+    except DataMissingError as error:  # text that is not on every machine
+        pytest.skip(str(error))
     stored = json.loads((tmp_path / f"{name}.json").read_text())
     assert stored["is_smoke"]
     assert stored["machine"]["packages"]["torch"] == torch.__version__
