@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 
+from suite.runs import environment
 from suite.runs.environment import (
     PACKAGES,
     code_sha256,
@@ -75,3 +76,16 @@ def test_the_seeds_of_a_configuration_share_its_id_and_not_their_own() -> None:
     assert other.config_id(**digests) == SPEC.config_id(**digests)
     assert other.run_id(**digests) != SPEC.run_id(**digests)
     assert other.run_id(**digests).startswith("digits-mlp-s4-")
+
+
+@pytest.mark.parametrize(("task", "helper"), [("fashion-mnist", "splitting.py"), ("image-folder", "pictures.py")])
+def test_how_data_is_decoded_and_split_is_part_of_the_code(
+    task: str, helper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = RunSpec.from_mapping({"task": task, "family": "linear"})
+    digest = environment._source_digest
+    reads_none = RunSpec.from_mapping({"task": "copy-memory", "family": "linear"})
+    before, others = code_sha256(spec), code_sha256(reads_none)
+    monkeypatch.setattr(environment, "_source_digest", lambda path: digest(path) + "x" * (path.name == helper))
+    assert code_sha256(spec) != before
+    assert code_sha256(reads_none) == others
