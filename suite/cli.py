@@ -46,8 +46,8 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 a run failed, 2 bad input, 130 or 143 a signal."""
     arguments = sys.argv[1:] if argv is None else argv
-    # Before torch is there. Where others use the cores too, threads that wait for each other by spinning take 25 times
-    # as long; a thousand turns and then sleep costs nothing on a quiet machine. docs/decisions/0003 has the figures.
+    # Before torch is there. Where others use the cores too, threads that wait for each other by spinning take ten times
+    # as long; a thousand turns and then sleep cost nothing on a quiet machine. docs/decisions/0003 has the figures.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Shapes in annotations are for readers and tests; lightning 2.6 also warns of a check that torch 2.13 deprecates.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")

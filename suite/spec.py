@@ -158,12 +158,17 @@ class RunSpec:
             return f"The family {self.family.name!r} cannot take on the task {self.task.name!r}: {reason}."
         return None
 
-    def misfit_comes_from_settings(self) -> bool:
-        """Return whether the family takes on the task under its own default settings, and no data settings."""
+    def check_fits(self) -> None:
+        """Raise `UserError` with the reason and the way out where `misfit` has a reason."""
+        reason = self.misfit()
+        if reason is None:
+            return
         try:
-            return type(self.family)().misfit(self.task.card()) is None
+            fits_by_default = type(self.family)().misfit(self.task.card()) is None
         except UserError:  # it cannot do without settings
-            return False
+            fits_by_default = False
+        way_out = "Under default settings it can." if fits_by_default else "`boltbench list` shows which pairs fit."
+        raise UserError(f"{reason} {way_out}")
 
     def with_seed(self, seed: int) -> RunSpec:
         """Return the same spec under another seed."""

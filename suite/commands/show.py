@@ -54,9 +54,7 @@ def _space(arguments: Namespace, rest: list[str]) -> None:
     if sampler or pruner:
         raise UserError("Settings of samplers and pruners are no part of a space.")
     found, _ = build_space(arguments, {"task": arguments.name, "family": arguments.family}, settings, changes)
-    reason = found.base.misfit()
-    if reason is not None:
-        raise UserError(f"{reason} `boltbench list` shows which pairs fit.")
+    found.base.check_fits()
     title = f"Space of {arguments.name} and {arguments.family}: {len(found.space.dimensions)} fields"
     table = Table(title=title, title_justify="left")
     for column in ("field", "default", "searched", "counts under"):

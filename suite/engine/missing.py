@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import math
 from typing import Any, Literal
 
@@ -26,6 +25,7 @@ SLOPE = 2.0
 LARGEST_DIFFERENCE = 0.03
 """Between the rate and the share that a block of whole places really takes, where half a place is less."""
 MOST_DISTORTED = 2.0
+"""How many times as long, or as wide, a block may be as one with the image's proportions."""
 ROWS = 1024
 """Examples drawn for at a time; even, so that a stream gives the same numbers as all at once."""
 
@@ -81,8 +81,8 @@ class Missing:
         """
         sizes = _places(card)
         count = math.prod(sizes)
-        shapes = [shape for shape in itertools.product(*(range(1, size + 1) for size in sizes)) if shape != sizes]
-        shapes = [shape for shape in shapes if _distortion(shape, sizes) <= MOST_DISTORTED] or [(1,) * len(sizes)]
+        shapes = [shape for shape in _shapes(sizes, self.rate * count) if _distortion(shape, sizes) <= MOST_DISTORTED]
+        shapes = shapes or [(1,) * len(sizes)]
         near = [shape for shape in shapes if abs(math.prod(shape) / count - self.rate) <= LARGEST_DIFFERENCE]
         free = [shape for shape in near if any(2 * side <= size for side, size in zip(shape, sizes, strict=True))]
         return min(
@@ -94,6 +94,23 @@ class Missing:
 def _places(card: Card) -> tuple[int, ...]:
     """Return what a block lies in: the axes of an input without its channels."""
     return card.input_shape[-2:] if len(card.input_shape) == 3 else card.input_shape[-1:]
+
+
+def _shapes(sizes: tuple[int, ...], wanted: float) -> set[tuple[int, ...]]:
+    """Return the blocks that can be the nearest to ``wanted`` places: one axis free, the other next below and above."""
+    found: set[tuple[int, ...]]
+    if len(sizes) == 1:
+        found = {(side,) for side in _around(wanted, sizes[0])}
+    else:
+        height, width = sizes
+        found = {(side, other) for side in range(1, height + 1) for other in _around(wanted / side, width)}
+        found |= {(other, side) for side in range(1, width + 1) for other in _around(wanted / side, height)}
+    return found - {sizes}
+
+
+def _around(value: float, most: int) -> set[int]:
+    """Return the whole numbers next to ``value``, from 1 to ``most``."""
+    return {min(max(side, 1), most) for side in (math.floor(value), math.ceil(value))}
 
 
 def _distortion(block: tuple[int, ...], sizes: tuple[int, ...]) -> float:

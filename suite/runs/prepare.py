@@ -167,11 +167,8 @@ def prepare(spec: RunSpec, execution: Execution, *, runs: Path | None = None) ->
             machine lacks the device. Nothing has been created then.
     """
     with reading(spec.task):
-        reason, card = spec.misfit(), spec.card()
-    if reason is not None:
-        is_of_settings = spec.misfit_comes_from_settings()
-        way_out = "Under its default settings it can." if is_of_settings else "`boltbench list` shows which pairs fit."
-        raise UserError(f"{reason} {way_out}")
+        spec.check_fits()
+        card = spec.card()
     spec.family.check_packages()
     needs_val = {
         "evaluation.selection='best-val'": spec.evaluation.selection == "best-val",

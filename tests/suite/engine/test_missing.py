@@ -255,7 +255,7 @@ def test_marks_of_missing_values_are_not_augmented(toys: dict[str, type[Task]]) 
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.2, 0.4, 0.6])
-@pytest.mark.parametrize("sizes", [(8, 8), (28, 28), (32, 20)])
+@pytest.mark.parametrize("sizes", [(8, 8), (28, 28), (32, 20), (4096, 3000)])
 def test_a_block_takes_the_share_that_is_asked_for_in_about_the_images_proportions(
     rate: float, sizes: tuple[int, int], toys: dict[str, type[Task]]
 ) -> None:
